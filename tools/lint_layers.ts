@@ -1,0 +1,197 @@
+/**
+ * A `deno lint` plugin: who may import whom inside `src/`. The table below is the rule; CONTRIBUTING shows it in words.
+ *
+ * `tests/`, `bench/` and `tools/` may import anything; nothing in `src/` may import them.
+ */
+
+const plugin: Deno.lint.Plugin = { name: "pgtls", rules: { layers: { create: checkLayers } } };
+
+// The plugin interface of deno lint wants a default export.
+export default plugin;
+
+/** What one folder, or one file, of `src/` may import. */
+interface Layer {
+  /** Parts of `src/` it may import: folders or files, without `.ts`. */
+  readonly values: readonly string[];
+  /** Parts of which it may import types only. */
+  readonly types?: readonly string[];
+  /** Packages and `node:` modules; a missing pattern allows all. */
+  readonly packages?: RegExp;
+  /** Whether it is closed to the outside world: no `Deno`, no clock, no timers. */
+  readonly pure?: boolean;
+}
+
+/** One import, export or dynamic import. */
+interface Reference {
+  readonly specifier: string;
+  readonly isType: boolean;
+}
+
+function checkLayers(context: Deno.lint.RuleContext): Deno.lint.LintVisitor {
+  const file = partOf(pathInRepository(context.filename));
+  if (file === null) return {};
+  const layer = layerOf(file);
+  const check = (node: Deno.lint.Node, reference: Reference) => {
+    const message = complaint(file, layer, reference);
+    if (message !== null) context.report({ node, message });
+  };
+  const checkGlobal = (node: Deno.lint.Node) => {
+    if (!layer.pure || node.type !== "Identifier" || !IMPURE_GLOBALS.has(node.name)) return;
+    context.report({
+      node,
+      message: `Cannot use ${node.name} in ${file}.ts: it must stay free of I/O and clocks`,
+    });
+  };
+  return {
+    ImportDeclaration: (node) => {
+      const isType = node.importKind === "type" ||
+        (node.specifiers.length > 0 && node.specifiers.every(isTypeSpecifier));
+      check(node, { specifier: node.source.value, isType });
+    },
+    ExportNamedDeclaration: (node) => {
+      if (node.source) check(node, { specifier: node.source.value, isType: node.exportKind === "type" });
+    },
+    ExportAllDeclaration: (node) => {
+      check(node, { specifier: node.source.value, isType: node.exportKind === "type" });
+    },
+    ImportExpression: ({ source }) => {
+      if (source.type !== "Literal" || typeof source.value !== "string") return;
+      check(source, { specifier: source.value, isType: false });
+    },
+    TSImportType: ({ argument }) => {
+      if (argument.type !== "TSLiteralType" || argument.literal.type !== "Literal") return;
+      check(argument, { specifier: String(argument.literal.value), isType: true });
+    },
+    MemberExpression: (node) => checkGlobal(node.object),
+    CallExpression: (node) => checkGlobal(node.callee),
+    NewExpression: (node) => {
+      if (node.arguments.length === 0) checkGlobal(node.callee);
+    },
+  };
+}
+
+function isTypeSpecifier(specifier: Deno.lint.ImportDeclaration["specifiers"][number]): boolean {
+  return specifier.type === "ImportSpecifier" && specifier.importKind === "type";
+}
+
+/** Why `file` may not import it, or `null`. */
+function complaint(file: string, layer: Layer, { specifier, isType }: Reference): string | null {
+  const from = `Cannot import "${specifier}" in ${file}.ts`;
+  if (!specifier.startsWith(".")) {
+    return layer.packages && !layer.packages.test(specifier)
+      ? `${from}: this package is not for this layer`
+      : null;
+  }
+  const path = resolve(`src/${file}`, specifier);
+  if (!path.endsWith(".ts")) return null;
+  const target = partOf(path);
+  if (target === null) {
+    return path === "main.ts" ? `${from}: nobody imports main.ts` : `${from}: src imports only src`;
+  }
+  if (isStage(target) && file.startsWith("connection/") && file !== PIPELINE && !isType) {
+    return `${from}: only ${PIPELINE}.ts calls stages, everybody else may import their types`;
+  }
+  if (layer.values.some((part) => covers(part, target))) return null;
+  if (!layer.types?.some((part) => covers(part, target))) return `${from}: this layer may not depend on it`;
+  return isType ? null : `${from}: this layer may import types only from it`;
+}
+
+/** The part of `src/` a repository path is, without `.ts`; `null` outside of `src/`. */
+function partOf(path: string): string | null {
+  return path.startsWith("src/") ? path.slice("src/".length).replace(/\.ts$/, "") : null;
+}
+
+function pathInRepository(filename: string): string {
+  const path = filename.replaceAll("\\", "/");
+  return path.startsWith(ROOT) ? path.slice(ROOT.length) : path;
+}
+
+function resolve(from: string, specifier: string): string {
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
+
+/** The most specific entry of the table. A folder nobody wrote down may import nothing, so that somebody does. */
+function layerOf(file: string): Layer {
+  const folder = file.includes("/") ? file.slice(0, file.indexOf("/")) : file;
+  return LAYERS[file] ?? LAYERS[folder] ?? { values: [folder, "errors"] };
+}
+
+function covers(part: string, target: string): boolean {
+  return part === "*"
+    ? !BELOW_CLI.has(target.split("/")[0] ?? "")
+    : target === part || target.startsWith(`${part}/`);
+}
+
+function isStage(target: string): boolean {
+  return target.startsWith("connection/") && STAGES.has(target.slice("connection/".length));
+}
+
+const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
+
+const PIPELINE = "connection/pipeline";
+
+/** What `"*"` does not cover: the command line is for main.ts alone, the demo for the command line. */
+const BELOW_CLI: ReadonlySet<string> = new Set(["cli", "demo"]);
+
+const STAGES: ReadonlySet<string> = new Set([
+  "listen",
+  "negotiate",
+  "handshake",
+  "verify",
+  "identify",
+  "startup",
+  "authorize",
+  "connect_backend",
+  "forward_cancel",
+  "authenticate",
+  "relay",
+]);
+
+const IMPURE_GLOBALS: ReadonlySet<string> = new Set([
+  "Date",
+  "Deno",
+  "Worker",
+  "console",
+  "crypto",
+  "fetch",
+  "performance",
+  "process",
+  "queueMicrotask",
+  "setImmediate",
+  "setInterval",
+  "setTimeout",
+]);
+
+const NO_PACKAGES = /^$/;
+
+/** Everything but sockets. */
+const NO_SOCKETS = /^(?!(node:)?(net|tls|dgram|http|https|http2)$)/;
+
+const LAYERS: Readonly<Record<string, Layer>> = {
+  errors: { values: [], packages: NO_PACKAGES, pure: true },
+  printable: { values: [], packages: NO_PACKAGES, pure: true },
+  version: { values: [], packages: NO_PACKAGES, pure: true },
+  wire: { values: ["wire", "errors"], packages: NO_PACKAGES, pure: true },
+  // node:path only computes, and files are read by two modules alone.
+  config: { values: ["config", "errors"], packages: /^(zod|node:path)$/, pure: true },
+  "config/types": { values: [], packages: NO_PACKAGES, pure: true },
+  "config/load": { values: ["config", "errors"], packages: /^(smol-toml|node:path)$/ },
+  "config/read_file": { values: [], packages: /^node:(fs|buffer)$/ },
+  tls: { values: ["tls", "errors", "config/read_file"], types: ["config/types", "observe/events"] },
+  scope: { values: ["scope", "errors"], types: ["tls"], packages: NO_SOCKETS },
+  auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },
+  connection: {
+    values: ["connection", "wire", "tls", "scope", "auth", "errors"],
+    types: ["config/types", "observe/events"],
+  },
+  observe: { values: ["observe", "errors", "printable"], types: ["config/types", "tls"] },
+  admin: {
+    values: ["admin", "observe", "tls/source", "scope", "errors", "version"],
+    types: ["config/types", "tls"],
+  },
+  workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
+  demo: { values: ["demo", "errors"], types: ["*"] },
+  load: { values: ["config/load", "tls/material", "errors"], types: ["config/types"], packages: NO_PACKAGES },
+  server: { values: ["*"] },
+  cli: { values: ["*", "cli", "demo"] },
+};
