@@ -1,0 +1,112 @@
+/**
+ * The kinds of value a configuration key can hold, as zod types.
+ *
+ * The `error` of each is what was *expected*; `read_table.ts` puts what was found in front of it. Defaults are written as
+ * the file would write them (`prefault`), so the JSON Schema can show them.
+ */
+
+import { z } from "zod";
+import { parseBackendAddress, parseServerName, parseTcpAddress } from "./address.ts";
+import { DURATION_PATTERN, parseDuration } from "./duration.ts";
+
+/** The name of a file, relative to the folder of the configuration file. */
+export function fileName(expected = "the name of a file") {
+  return z.string({ error: expected }).max(4096, { error: expected }).regex(FILE_NAME, { error: expected });
+}
+
+/** `true` or `false`. */
+export function flag() {
+  return z.boolean({ error: "true or false" });
+}
+
+/** One of a few words. */
+export function choice<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: `one of ${words.map((word) => `"${word}"`).join(", ")}` });
+}
+
+/** `false`, `true` or `"optional"`. */
+export function mtls() {
+  return z.union([z.boolean(), z.literal("optional")], { error: 'one of false, true, "optional"' });
+}
+
+/** A whole number within bounds. */
+export function count(minimum: number, maximum: number, expected = wholeNumber(minimum, maximum)) {
+  return z.int({ error: expected }).min(minimum, { error: expected }).max(maximum, { error: expected });
+}
+
+/** `"auto"` or a whole number within bounds. */
+export function autoOr(minimum: number, maximum: number) {
+  const expected = `"auto" or ${wholeNumber(minimum, maximum)}`;
+  // A number out of range is reported by its own branch of the union.
+  return z.union([z.literal("auto"), count(minimum, maximum, expected)], { error: expected });
+}
+
+/**
+ * A duration, in milliseconds once read.
+ *
+ * @param longest The longest one allowed, as the file writes it.
+ */
+export function duration(longest: string, options: { readonly zero: boolean }) {
+  const expected = 'a duration with a unit (ms, s, m or h), such as "10s"';
+  const maximum = parseDuration(longest) ?? 0;
+  const range = options.zero ? `a duration of at most "${longest}"` : `a duration from "1ms" to "${longest}"`;
+  return z.string({ error: expected }).regex(DURATION_PATTERN, { error: expected }).transform(
+    (text, context) => {
+      const milliseconds = parseDuration(text);
+      if (milliseconds !== null && milliseconds <= maximum && (options.zero || milliseconds > 0)) {
+        return milliseconds;
+      }
+      context.issues.push({ code: "custom", message: range, input: text });
+      return z.NEVER;
+    },
+  );
+}
+
+/** Where a listener is bound: host and port, port 0 = any free one. */
+export function bindAddress() {
+  const expected = 'an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432"';
+  return z.string({ error: expected }).transform((text, context) => {
+    const address = parseTcpAddress(text);
+    if (address !== null) return address;
+    const message = text.startsWith("/") ? `${expected}; listeners are TCP only in this version` : expected;
+    context.issues.push({ code: "custom", message, input: text });
+    return z.NEVER;
+  });
+}
+
+/** Where a backend is: host and port, or the absolute path of a unix socket. */
+export function backendAddress() {
+  const expected = 'an address such as "db.internal:5432" or "[::1]:5432", ' +
+    'or the absolute path of a socket such as "/run/postgresql/.s.PGSQL.5432"';
+  return parsed(expected, parseBackendAddress);
+}
+
+/** A DNS name or an IP address. */
+export function serverName() {
+  return parsed("a DNS name or an IP address, without port", parseServerName);
+}
+
+/** The name of a route, as logs and metrics show it. */
+export function routeName() {
+  const expected = "a name of 1 to 64 printable characters";
+  return z.string({ error: expected }).regex(ROUTE_NAME, { error: expected });
+}
+
+function wholeNumber(minimum: number, maximum: number): string {
+  return `a whole number from ${minimum} to ${maximum}`;
+}
+
+function parsed<Value>(expected: string, parse: (text: string) => Value | null) {
+  return z.string({ error: expected }).transform((text, context) => {
+    const value = parse(text);
+    if (value !== null) return value;
+    context.issues.push({ code: "custom", message: expected, input: text });
+    return z.NEVER;
+  });
+}
+
+// deno-lint-ignore no-control-regex
+const FILE_NAME = /^[^\u0000-\u001f\u007f]+$/;
+
+/** Printable ASCII; no space at either end, where nobody would see it; no `"`, which would break quoting. */
+const ROUTE_NAME = /^[!#-~](?:[ !#-~]{0,62}[!#-~])?$/;

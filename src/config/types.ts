@@ -1,0 +1,94 @@
+/** The parsed configuration: frozen, complete, every default filled in. Durations in milliseconds. */
+
+/** A TCP address, or the path of a unix socket. */
+export type Address =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** `false`: no certificate asked for; `true`: required; `"optional"`: asked for, reported, not required. */
+export type Mtls = boolean | "optional";
+
+/** `listener.min_tls_version`. */
+export type TlsVersion = "1.2" | "1.3";
+
+/** `[proxy.listener]`. File paths are absolute. */
+export interface ListenerConfig {
+  readonly bindAddress: Address & { readonly kind: "tcp" };
+  readonly tlsEnabled: boolean;
+  /** Absolute path; `null` if and only if `tlsEnabled` is false. */
+  readonly serverCert: string | null;
+  readonly serverKey: string | null;
+  readonly mtls: Mtls;
+  /** Absolute path; `null` if and only if `mtls` is false. */
+  readonly clientCa: string | null;
+  readonly clientCrl: string | null;
+  readonly minTlsVersion: TlsVersion;
+  readonly unsafeAllowPlaintext: boolean;
+  readonly plaintextCancel: boolean;
+  readonly startupTimeoutMs: number;
+  /** 0 = no limit. */
+  readonly maxConnections: number;
+  /** 0 = never. */
+  readonly idleTimeoutMs: number;
+}
+
+/** `[proxy.backend]`. File paths are absolute. */
+export interface BackendConfig {
+  readonly address: Address;
+  readonly tlsEnabled: boolean;
+  /** Absolute path, or `"system"`; `null` if and only if `tlsEnabled` is false. */
+  readonly rootCa: string | null;
+  readonly tlsVerify: "full" | "ca";
+  /** The name sent as SNI and verified; default the host of `address`. `null` if and only if `tlsEnabled` is false. */
+  readonly serverName: string | null;
+  readonly negotiation: "postgres" | "direct";
+  readonly connectTimeoutMs: number;
+  readonly clientCert: string | null;
+  readonly clientKey: string | null;
+}
+
+/** One `[[proxy]]`. */
+export interface RouteConfig {
+  readonly name: string;
+  /** Position in the file, from 0; `proxy[index]` in messages. */
+  readonly index: number;
+  readonly listener: ListenerConfig;
+  readonly backend: BackendConfig;
+}
+
+/** `[admin]`: as a listener, plus nothing. */
+export interface AdminConfig {
+  readonly bindAddress: Address & { readonly kind: "tcp" };
+  readonly serverCert: string | null;
+  readonly serverKey: string | null;
+  readonly mtls: Mtls;
+  readonly clientCa: string | null;
+}
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
+
+/** The whole file. */
+export interface Config {
+  /** Absolute path of the file it came from. */
+  readonly file: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: "auto" | "text" | "json";
+  readonly workers: "auto" | number;
+  readonly drainTimeoutMs: number;
+  readonly admin: AdminConfig | null;
+  readonly routes: readonly RouteConfig[];
+}
+
+/** The files a listener, or the admin server, names. Paths are absolute; `null` where none is named. */
+export type ListenerFiles = Pick<
+  ListenerConfig,
+  "serverCert" | "serverKey" | "mtls" | "clientCa" | "clientCrl"
+>;
+
+/** The files a backend names. */
+export type BackendFiles = Pick<BackendConfig, "rootCa" | "clientCert" | "clientKey">;
+
+/** The files of one table of a configuration, which as a whole may be wrong. */
+export type TableFiles =
+  & { readonly place: { readonly path: string; readonly route?: string } }
+  & ({ readonly listener: ListenerFiles } | { readonly backend: BackendFiles });
