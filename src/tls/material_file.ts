@@ -1,0 +1,89 @@
+/** The files of one load: each read once, whatever the number of routes that name it; and what is said about them. */
+
+import { type FileContent, readBoundedFile } from "../config/read_file.ts";
+import type { Problem } from "../errors.ts";
+import { parsePem, type PemBlock, PemError } from "./path/pem.ts";
+
+/** What is said about one key of one route. */
+export interface Report {
+  /** The material cannot be used. */
+  problem(message: string): void;
+  /** It can, but somebody should know. */
+  warning(message: string): void;
+}
+
+/** A PEM file, taken apart. */
+export interface PemFile extends FileContent {
+  readonly path: string;
+  readonly text: string;
+  readonly blocks: readonly PemBlock[];
+}
+
+/** Reads PEM files, and remembers both the files and the failures. */
+export class MaterialFiles {
+  readonly #known = new Map<string, PemFile | MaterialError>();
+
+  /**
+   * Reads a PEM file with at least one block.
+   *
+   * @returns `null` after reporting why not.
+   */
+  read(path: string, report: Report): PemFile | null {
+    const known = this.#known.get(path) ?? readPemFile(path);
+    this.#known.set(path, known);
+    if (!(known instanceof MaterialError)) return known;
+    report.problem(known.message);
+    return null;
+  }
+}
+
+/** A report that puts its messages under `path` in two lists. */
+export function reportAt(
+  place: { readonly path: string; readonly route?: string },
+  lists: { readonly problems: Problem[]; readonly warnings: Problem[] },
+): Report {
+  return {
+    problem: (message) => lists.problems.push({ ...place, message }),
+    warning: (message) => lists.warnings.push({ ...place, message }),
+  };
+}
+
+/** What a file holds instead of what it should: `a CERTIFICATE and 2 more blocks`, never their content. */
+export function describeBlocks(blocks: readonly PemBlock[]): string {
+  return [...new Set(blocks.map(({ label }) => label))].slice(0, 4).join(", ");
+}
+
+/** The PEM form of a block, with lines of 64 columns (RFC 7468 section 2). */
+export function renderPem({ label, bytes }: PemBlock): string {
+  const lines = bytes.toBase64().match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
+}
+
+class MaterialError extends Error {
+  override readonly name = "MaterialError";
+}
+
+function readPemFile(path: string): PemFile | MaterialError {
+  try {
+    const file = readBoundedFile(path, { limitBytes: LIMIT_BYTES });
+    const text = new TextDecoder().decode(file.bytes);
+    const blocks = parsePem(text);
+    if (blocks.length > 0) return { ...file, path, text, blocks };
+    return new MaterialError(`Cannot use file "${path}": ${withoutPem(file.bytes)}`);
+  } catch (cause) {
+    if (!(cause instanceof PemError)) return new MaterialError((cause as Error).message, { cause });
+    return new MaterialError(`Cannot use file "${path}": ${cause.message}, expected PEM`, { cause });
+  }
+}
+
+function withoutPem(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "it is empty, expected PEM";
+  // Every certificate, key and CRL in DER is a SEQUENCE with a length of two octets or more.
+  if (bytes[0] === 0x30 && ((bytes[1] ?? 0) & 0x80) !== 0) {
+    return "it holds DER, expected PEM (openssl converts it with -inform DER)";
+  }
+  return "it holds no PEM block, expected PEM";
+}
+
+/** All public CAs together are 0.2 MB, the largest CRLs in common use some 10 MB. */
+const LIMIT_BYTES = 10 * 1024 * 1024;

@@ -1,0 +1,109 @@
+/** What a route trusts: its CA bundle and CRLs, read once, checked whole, never changed afterwards. */
+
+import { PeerRejectedError } from "../errors.ts";
+import { anchorNotes } from "./path/anchor_notes.ts";
+import { AnchorSet } from "./path/anchors.ts";
+import { type Certificate, parseCertificate } from "./path/certificate.ts";
+import { readCrlFile } from "./path/crl_file.ts";
+import type { PemBlock } from "./path/pem.ts";
+import type { RevocationLists } from "./path/revocation.ts";
+import type { Trust } from "./path/search.ts";
+import { readSystemBundle } from "./path/system_roots.ts";
+import { readPem, TrustStoreError } from "./path/trust_error.ts";
+
+export { TrustStoreError } from "./path/trust_error.ts";
+
+/** Trust anchors and revocation lists of one route. Immutable: a reload makes a new one, and nothing outlives it. */
+export class TrustStore implements Trust {
+  /** For path validation; nobody else needs to look inside. */
+  readonly anchors: AnchorSet;
+  readonly revokedAnchors: ReadonlySet<Certificate>;
+  readonly revocation: RevocationLists | null;
+  /** What the operator should know although it is no error: `certificate 3 ("CN=Old CA") expired on ...`. */
+  readonly notes: readonly string[];
+
+  private constructor(trust: Trust, notes: readonly string[]) {
+    this.anchors = trust.anchors;
+    this.revokedAnchors = trust.revokedAnchors;
+    this.revocation = trust.revocation;
+    this.notes = Object.freeze([...notes]);
+    Object.freeze(this);
+  }
+
+  /** Number of distinct certificates in the bundle, those that anchor nothing included. */
+  get size(): number {
+    return this.anchors.certificates.length;
+  }
+
+  /**
+   * Reads a PEM bundle and, where given, PEM CRLs.
+   *
+   * @param options.now Milliseconds since 1970 for the dates of CRLs and for the notes.
+   * @throws {TrustStoreError} If there is no certificate, one does not parse, or a CRL is unreadable, out of date
+   * or not signed by the CA it names.
+   */
+  static parse(
+    bundlePem: string,
+    options: { readonly crlPem?: string; readonly now?: number } = {},
+  ): TrustStore {
+    const now = options.now ?? Date.now();
+    const certificates = readBundle(bundlePem).map((block, index) => parseEntry(block, index + 1));
+    const anchors = new AnchorSet(certificates);
+    const notes = anchorNotes(anchors.certificates, now);
+    if (options.crlPem === undefined) {
+      return new TrustStore({ anchors, revokedAnchors: new Set(), revocation: null }, notes);
+    }
+    const crls = readCrlFile(options.crlPem, { anchors, now });
+    return new TrustStore({ anchors, ...crls }, [...notes, ...crls.notes]);
+  }
+
+  /**
+   * The public roots of the operating system: the file in `SSL_CERT_FILE`, or the bundle of the distribution.
+   * Entries that do not parse are left out and noted, since the operator did not write them.
+   *
+   * @throws {TrustStoreError} If there is no such file, or no certificate in it.
+   */
+  static system(): TrustStore {
+    const notes: string[] = [];
+    const certificates: Certificate[] = [];
+    for (const [index, block] of readBundle(readSystemBundle()).entries()) {
+      try {
+        certificates.push(parseEntry(block, index + 1));
+      } catch (error) {
+        if (!(error instanceof TrustStoreError)) throw error;
+        notes.push(`${error.message}: it anchors nothing`);
+      }
+    }
+    const anchors = new AnchorSet(certificates);
+    const allNotes = [...notes, ...anchorNotes(anchors.certificates, Date.now())];
+    return new TrustStore({ anchors, revokedAnchors: new Set(), revocation: null }, allNotes);
+  }
+}
+
+function readBundle(pem: string): PemBlock[] {
+  const blocks = readPem(pem, "CA bundle");
+  if (blocks.some((block) => block.label === "TRUSTED CERTIFICATE")) {
+    const remedy = 'expected "-----BEGIN CERTIFICATE-----"; convert it with "openssl x509"';
+    throw new TrustStoreError(
+      `Cannot use CA bundle: "TRUSTED CERTIFICATE" is a form of OpenSSL's own, ${remedy}`,
+    );
+  }
+  const certificates = blocks.filter((block) => CERTIFICATE_LABELS.has(block.label));
+  if (certificates.length > 0) return certificates;
+  const found = blocks.length === 0
+    ? "there is no PEM block in it"
+    : `the first block is "${blocks[0]!.label}"`;
+  throw new TrustStoreError(`Cannot use CA bundle: ${found}, expected "-----BEGIN CERTIFICATE-----"`);
+}
+
+function parseEntry(block: PemBlock, position: number): Certificate {
+  try {
+    return parseCertificate(block.bytes, `certificate ${position} of the CA bundle`, { asAnchor: true });
+  } catch (error) {
+    if (!(error instanceof PeerRejectedError)) throw error;
+    throw new TrustStoreError(error.message, { cause: error });
+  }
+}
+
+/** "X509 CERTIFICATE" is what old OpenSSL wrote. */
+const CERTIFICATE_LABELS: ReadonlySet<string> = new Set(["CERTIFICATE", "X509 CERTIFICATE"]);
