@@ -1,0 +1,21 @@
+/** Joins the demo with the proxy itself. */
+
+import { type DemoOptions, type DemoProxy, runDemo } from "./demo.ts";
+import { EXIT } from "./report.ts";
+import { startProxy, stopSignal } from "./run.ts";
+
+/** `pgtls demo`, with the port as it stands on the command line. */
+export async function runDemoCommand(options: { readonly port?: string }): Promise<number> {
+  const port = options.port === undefined ? undefined : Number(options.port);
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    console.error(`Cannot use port "${options.port}": expected a number from 0 to 65535`);
+    return EXIT.usage;
+  }
+  const demo: DemoOptions = port === undefined ? {} : { port };
+  return await runDemo(demo, { startProxy: startDemoProxy, stopSignal });
+}
+
+async function startDemoProxy(configFile: string): Promise<DemoProxy> {
+  const { server } = await startProxy(configFile);
+  return { addresses: server.addresses, stop: async () => void await server.drain(0) };
+}

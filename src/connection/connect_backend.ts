@@ -1,0 +1,198 @@
+/** Stage 7: dial the backend, negotiate TLS, verify it. Takes `Authorized`, gives `Connected`. */
+
+import { connect, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Address, RouteConfig } from "../config/types.ts";
+import { ProtocolError, StageError } from "../errors.ts";
+import { ALPN_POSTGRESQL } from "../tls/acceptor.ts";
+import { type ConnectorOptions, connectTls } from "../tls/connector.ts";
+import type { BackendMaterial } from "../tls/material.ts";
+import { presentedChain, type TlsFacts, tlsFacts } from "../tls/peer.ts";
+import { type VerifiedPeer, verifyBackend } from "../tls/verify.ts";
+import { BackendNegotiation } from "../wire/backend_negotiation.ts";
+import { MAX_STARTUP_PACKET_BYTES } from "../wire/startup_packet.ts";
+import { keepBackPressure } from "./back_pressure.ts";
+import { Deadline } from "./deadline.ts";
+import { formatAddress, readSome } from "./socket.ts";
+
+/** A connection to the backend on which PostgreSQL may be spoken. */
+export interface Backend {
+  readonly stream: Socket;
+  readonly address: string;
+  /** The proof that it is the right one; `null` if and only if the route's backend leg is plaintext. */
+  readonly peer: VerifiedPeer | null;
+  readonly tls: TlsFacts | null;
+}
+
+/**
+ * Connects to the route's backend within `connect_timeout`, which covers TCP, TLS and verification.
+ *
+ * @param onSocket Told of each socket as soon as it exists, so that the caller can destroy it whatever happens.
+ * @throws {StageError} `backend_unreachable`, `backend_timeout`, `backend_tls_refused`, `backend_error`.
+ * @throws {PeerRejectedError} As the cause of a `backend_untrusted` StageError.
+ */
+export async function connectBackend(
+  route: { readonly config: RouteConfig; readonly material: { readonly backend: BackendMaterial | null } },
+  onSocket: (socket: Socket) => void,
+): Promise<Backend> {
+  const { address, connectTimeoutMs, negotiation } = route.config.backend;
+  const deadline = new Deadline(
+    connectTimeoutMs,
+    "backend_timeout",
+    `Could not reach the backend within ${connectTimeoutMs} ms (connect_timeout)`,
+  );
+  try {
+    const socket = await dial(address, deadline.signal, onSocket);
+    const material = route.material.backend;
+    if (material === null) {
+      return { stream: socket, address: describeAddress(address), peer: null, tls: null };
+    }
+    const { certPem, keyPem, policy: { serverName } } = material;
+    const secured = await secureBackend(socket, {
+      serverName,
+      certPem,
+      keyPem,
+      negotiation,
+      signal: deadline.signal,
+    });
+    onSocket(secured);
+    keepBackPressure(secured);
+    return { stream: secured, address: describeAddress(address), ...verify(secured, material) };
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** Options of {@linkcode secureBackend}. */
+export interface SecureOptions extends ConnectorOptions {
+  readonly negotiation: "postgres" | "direct";
+}
+
+/**
+ * Negotiates TLS on a socket connected to a PostgreSQL server. Who that server is has not been looked at:
+ * only `pgtls inspect` may stop here.
+ *
+ * @throws {StageError} `backend_tls_refused`, `backend_error`, `backend_unreachable`, or the signal's reason.
+ */
+export async function secureBackend(socket: Socket, options: SecureOptions): Promise<TLSSocket> {
+  if (options.negotiation === "postgres") await requestTls(socket, options.signal);
+  const secured = await connectTls(socket, options);
+  if (options.negotiation === "direct" && secured.alpnProtocol !== ALPN_POSTGRESQL) {
+    secured.destroy();
+    throw new StageError("backend_tls_refused", 'Backend did not select ALPN protocol "postgresql"');
+  }
+  return secured;
+}
+
+/**
+ * Connects the TCP or unix socket.
+ *
+ * @throws {StageError} `backend_unreachable`, or the signal's reason.
+ */
+export function dial(
+  address: Address,
+  signal: AbortSignal,
+  onSocket: (socket: Socket) => void,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const target = address.kind === "unix"
+      ? { path: address.path }
+      : { host: address.host, port: address.port };
+    const socket = connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    onSocket(socket);
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    socket.once("error", (error) => {
+      reject(
+        new StageError("backend_unreachable", `Could not connect to the backend: ${error.message}`, {
+          cause: error,
+        }),
+      );
+    });
+    // Destroyed by a drain that ran out of patience: there is no other event then.
+    socket.once(
+      "close",
+      () =>
+        reject(new StageError("backend_unreachable", "Could not connect to the backend: it was given up")),
+    );
+    socket.once("connect", () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(socket);
+    });
+    socket.on("error", () => {});
+  });
+}
+
+/** Asks for TLS the way PostgreSQL does; afterwards the socket stands before the handshake. */
+async function requestTls(socket: Socket, signal: AbortSignal): Promise<void> {
+  const machine = new BackendNegotiation();
+  socket.write(machine.start());
+  while (true) {
+    const event = nextEvent(machine);
+    switch (event?.kind) {
+      case "tls":
+        return;
+      case "refused":
+        throw new StageError(
+          "backend_tls_refused",
+          "Backend does not offer TLS (it answered N to SSLRequest)",
+        );
+      case "error_response": {
+        const { sqlstate, message } = event.fields;
+        throw new StageError("backend_error", `Backend answered SSLRequest with an error: ${message}`, {
+          answer: { sqlstate, message },
+        });
+      }
+    }
+    const chunk = await readBackend(socket, MAX_STARTUP_PACKET_BYTES - machine.buffered, signal);
+    if (chunk === null) {
+      throw new StageError("backend_tls_refused", "Backend closed the connection on SSLRequest");
+    }
+    machine.receive(chunk);
+  }
+}
+
+/** What breaks the grammar here is the backend's doing, and not what a client should be told it did. */
+function nextEvent(machine: BackendNegotiation): ReturnType<BackendNegotiation["next"]> {
+  try {
+    return machine.next();
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new StageError("backend_tls_refused", `Backend broke the protocol: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+async function readBackend(socket: Socket, limit: number, signal: AbortSignal): Promise<Uint8Array | null> {
+  try {
+    return await readSome(socket, limit, signal);
+  } catch (error) {
+    if (error instanceof StageError) throw error;
+    throw new StageError(
+      "backend_unreachable",
+      `Backend dropped the connection: ${(error as Error).message}`,
+    );
+  }
+}
+
+function verify(secured: TLSSocket, material: BackendMaterial): Pick<Backend, "peer" | "tls"> {
+  const presented = presentedChain(secured);
+  try {
+    const peer = verifyBackend(presented, material.policy);
+    const tls = tlsFacts(secured, {
+      serverCert: presented[0] ?? null,
+      clientChain: material.chainDer,
+      clientCertError: null,
+    });
+    return { peer, tls: { ...tls, serverName: material.policy.serverName } };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StageError("backend_untrusted", `Backend is not trusted: ${message}`, { cause: error });
+  }
+}
+
+/** The backend's address as logs show it. */
+export function describeAddress(address: Address): string {
+  return address.kind === "unix" ? address.path : formatAddress(address.host, address.port);
+}

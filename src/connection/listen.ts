@@ -1,0 +1,74 @@
+/** Stage 1: bind a route's address and accept. Gives `Accepted`. */
+
+import { createServer, type Server, type Socket } from "node:net";
+import type { Route } from "./route.ts";
+import { formatAddress } from "./socket.ts";
+
+/** A TCP connection nobody has spoken on yet. */
+export interface Accepted {
+  /** Short random ID, unique enough to find one connection in a day's log. */
+  readonly id: string;
+  readonly route: Route;
+  readonly socket: Socket;
+  /** `address:port` of the client. */
+  readonly client: string;
+  /** `performance.now()` of the accept, in milliseconds. */
+  readonly acceptedAt: number;
+}
+
+/** A bound listener. */
+export interface Listener {
+  /** The address bound, with the port the system chose where the configuration says 0. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** Stops accepting; open connections live on. */
+  close(): Promise<void>;
+}
+
+/**
+ * Binds the route's address.
+ *
+ * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
+ */
+export function listen(route: Route, serve: (accepted: Accepted) => void): Promise<Listener> {
+  const { host, port } = route.config.listener.bindAddress;
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true });
+  server.on("connection", (socket) => serve(accept(socket, route)));
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.removeListener("error", reject);
+      // Accept errors (a client gone before we took it, no file descriptors left) pass; the listener stays.
+      server.on("error", () => {});
+      resolve({ address: addressOf(server, host), close: () => close(server) });
+    });
+  });
+}
+
+function accept(socket: Socket, route: Route): Accepted {
+  // Whatever happens on the wire is somebody's to read as an event; it must never end the process.
+  socket.on("error", () => {});
+  return {
+    id: `c-${crypto.randomUUID().slice(0, 8)}`,
+    route,
+    socket,
+    client: formatAddress(socket.remoteAddress, socket.remotePort),
+    acceptedAt: performance.now(),
+  };
+}
+
+function addressOf(server: Server, host: string): { host: string; port: number } {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Cannot read the bound address");
+  return { host, port: address.port };
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // node:net calls back when the last connection has gone; the port is free before that.
+    server.close();
+    resolve();
+  });
+}
+
+// What PostgreSQL asks for with max_connections = 256 or more; the kernel caps it at net.core.somaxconn.
+const BACKLOG = 512;

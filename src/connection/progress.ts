@@ -1,0 +1,211 @@
+/**
+ * One connection's bookkeeping: its state, its events, its sockets and its closing line.
+ * The pipeline tells it what has been reached; it decides nothing.
+ */
+
+import type { Socket } from "node:net";
+import { type CloseReason, type Failure, PeerRejectedError, type StageError } from "../errors.ts";
+import type { ConnectionFields, Observer, PgtlsEvent } from "../observe/events.ts";
+import { summarizeTls, type TlsFacts } from "../tls/peer.ts";
+import { encodeErrorResponse } from "../wire/error_response.ts";
+import type { Authorized } from "./authorize.ts";
+import type { Backend } from "./connect_backend.ts";
+import type { Deadline } from "./deadline.ts";
+import type { Secured } from "./handshake.ts";
+import { factsOf } from "./facts.ts";
+import type { Identified } from "./identify.ts";
+import type { Accepted } from "./listen.ts";
+import type { Negotiated } from "./negotiate.ts";
+import type { Session } from "./relay.ts";
+import { closeGracefully } from "./socket.ts";
+import type { Started } from "./startup.ts";
+import { advance, type State, type Step } from "./state.ts";
+
+/** What a connection needs of the server around it. */
+export interface Surroundings {
+  readonly observe: Observer;
+  /** Every connection that is open now; each enters and leaves by itself. */
+  readonly connections: Set<Progress>;
+}
+
+/** The record of one connection while it lives. */
+export class Progress {
+  readonly #accepted: Accepted;
+  readonly #surroundings: Surroundings;
+  readonly #sockets: Socket[] = [];
+  #state: State = "accepted";
+  #secured: Secured | null = null;
+  #clientTls: TlsFacts | null = null;
+  #started: Started | null = null;
+  #authorized: Authorized | null = null;
+  #backend: Backend | null = null;
+  #startup: Deadline | null = null;
+  #session: Session | null = null;
+
+  constructor(accepted: Accepted, surroundings: Surroundings) {
+    this.#accepted = accepted;
+    this.#surroundings = surroundings;
+    surroundings.connections.add(this);
+    this.own(accepted.socket);
+    this.#emit({ event: "connection.accepted" });
+  }
+
+  /** Notes a socket that must not outlive the connection. */
+  own = (socket: Socket): void => {
+    this.#sockets.push(socket);
+  };
+
+  /** Lets {@linkcode stop} end the stages that wait on `startup`. */
+  stoppedBy(startup: Deadline): AbortSignal {
+    this.#startup = startup;
+    return startup.signal;
+  }
+
+  negotiated(negotiated: Negotiated): Negotiated {
+    const { kind } = negotiated.transport;
+    this.#step({ event: "negotiation.completed", transport: kind });
+    return negotiated;
+  }
+
+  secured(secured: Secured): Secured {
+    this.#secured = secured;
+    if (secured.tls) this.own(secured.stream);
+    this.#step({ event: "handshake.completed", tls: () => summarize(factsOf(secured, null)) });
+    return secured;
+  }
+
+  identified(identified: Identified): Identified {
+    this.#clientTls = identified.clientTls;
+    const { identity } = identified;
+    this.#step({
+      event: "peer.verified",
+      identity: identity.kind === "verified" ? "verified" : identity.why,
+    });
+    return identified;
+  }
+
+  started(started: Started): Started {
+    this.#started = started;
+    const { packet } = started;
+    if (packet.kind === "cancel_request") {
+      this.#step({ event: "cancel.received", encrypted: started.tls !== null });
+      return started;
+    }
+    const { user, database } = userAndDatabase(started);
+    const application_name = packet.parameters.get("application_name") ?? null;
+    this.#step({ event: "startup.received", user: user ?? "", database: database ?? "", application_name });
+    return started;
+  }
+
+  authorized(authorized: Authorized): Authorized {
+    this.#authorized = authorized;
+    this.#step({ event: "connection.authorized" });
+    return authorized;
+  }
+
+  connected(backend: Backend): Backend {
+    this.#backend = backend;
+    this.#step({ event: "backend.connected", backend: backend.address, tls: () => summarize(backend.tls) });
+    return backend;
+  }
+
+  relaying(session: Session): Session {
+    this.#session = session;
+    return session;
+  }
+
+  /** Whether ending it now would interrupt nothing: no session yet, or one that waits for its next query. */
+  get isIdle(): boolean {
+    return this.#session === null ? this.#authorized === null : this.#session.isIdle();
+  }
+
+  /** Ends the connection as soon as it can be told so. */
+  stop(error: StageError): void {
+    if (this.#session) this.#session.end(error);
+    else this.#startup?.abort(error);
+  }
+
+  /** Ends the connection at once, without a word. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Writes the closing line, says the last words where they can be read, and closes every socket. */
+  async close(
+    reason: CloseReason,
+    failure: Failure | null = null,
+    canAnswer = false,
+    cause?: unknown,
+  ): Promise<void> {
+    if (failure) this.#reportFailure(failure, cause);
+    const goodbye = canAnswer && failure?.answer ? this.#lastWords() : null;
+    this.#step(this.#closingLine(reason, failure, cause));
+    this.#authorized?.leave();
+    if (goodbye && failure?.answer) {
+      await closeGracefully(goodbye, encodeErrorResponse({ severity: "FATAL", ...failure.answer }));
+    }
+    this.destroy();
+    this.#surroundings.connections.delete(this);
+  }
+
+  /** The socket on which the client can read an ErrorResponse; `null` in the middle of a TLS handshake. */
+  #lastWords(): Socket | null {
+    if (this.#secured) return this.#secured.stream;
+    return this.#state === "accepted" ? this.#accepted.socket : null;
+  }
+
+  #reportFailure(failure: Failure, cause: unknown): void {
+    if (cause instanceof PeerRejectedError) {
+      if (this.#secured) this.#clientTls = factsOf(this.#secured, null, cause);
+      this.#emit({ event: "peer.rejected", code: cause.code, detail: cause.message });
+    }
+    if (this.#state === "authorized") {
+      this.#emit({ event: "backend.failed", reason: failure.reason, detail: failure.detail });
+    }
+  }
+
+  #closingLine(reason: CloseReason, failure: Failure | null, cause: unknown): Body<"connection.closed"> {
+    const client = this.#secured?.stream ?? this.#accepted.socket;
+    return {
+      event: "connection.closed",
+      reason,
+      detail: failure?.detail ?? null,
+      ...userAndDatabase(this.#started),
+      backend: this.#backend?.address ?? null,
+      bytes_from_client: client.bytesRead,
+      bytes_from_backend: this.#backend?.stream.bytesRead ?? 0,
+      duration_ms: Math.round((performance.now() - this.#accepted.acceptedAt) * 1000) / 1000,
+      client_tls: () => summarize(this.#clientTls),
+      backend_tls: () => summarize(this.#backend?.tls ?? null),
+      ...(reason === "internal_error" && cause instanceof Error ? { stack: cause.stack ?? "" } : {}),
+    };
+  }
+
+  #step(body: Body<Step>): void {
+    this.#state = advance(this.#state, body.event);
+    this.#emit(body);
+  }
+
+  #emit(body: Body): void {
+    const { id, route, client } = this.#accepted;
+    this.#surroundings.observe({ connection: id, route: route.config.name, client, ...body } as PgtlsEvent);
+  }
+}
+
+/** An event of a connection without the fields every such event has. */
+type Body<Name extends string = string> = WithoutFields<
+  Extract<PgtlsEvent, ConnectionFields & { readonly event: Name }>
+>;
+type WithoutFields<E> = E extends ConnectionFields ? Omit<E, keyof ConnectionFields> : never;
+
+function userAndDatabase(started: Started | null): { user: string | null; database: string | null } {
+  if (started?.packet.kind !== "startup_message") return { user: null, database: null };
+  const { parameters } = started.packet;
+  const user = parameters.get("user") ?? null;
+  // PostgreSQL's own default, for an empty name too.
+  return { user, database: parameters.get("database") || user };
+}
+
+function summarize(facts: TlsFacts | null): unknown {
+  return facts && summarizeTls(facts);
+}

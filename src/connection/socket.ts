@@ -1,0 +1,67 @@
+/** Promise edges over node sockets, plaintext and TLS alike. */
+
+import type { Socket } from "node:net";
+
+/**
+ * The next bytes from `socket`, at most `limit` of them (the others stay in it), or `null` at its end.
+ * At most one reader at a time.
+ *
+ * @throws The socket's error; the reason of `signal` when that comes first.
+ */
+export function readSome(socket: Socket, limit: number, signal: AbortSignal): Promise<Uint8Array | null> {
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void) => {
+      socket.removeListener("readable", onReadable);
+      socket.removeListener("end", onEnd);
+      socket.removeListener("error", onError);
+      socket.removeListener("close", onEnd);
+      signal.removeEventListener("abort", onAbort);
+      finish();
+    };
+    const onReadable = () => {
+      const chunk: Uint8Array | null = socket.read(Math.min(limit, socket.readableLength));
+      if (chunk !== null) settle(() => resolve(chunk));
+    };
+    const onEnd = () => settle(() => resolve(null));
+    const onError = (error: Error) => settle(() => reject(error));
+    const onAbort = () => settle(() => reject(signal.reason));
+    if (signal.aborted) return reject(signal.reason);
+    if (socket.errored) return reject(socket.errored);
+    if (socket.destroyed || socket.readableEnded) return resolve(null);
+    socket.on("readable", onReadable);
+    socket.on("end", onEnd);
+    socket.on("error", onError);
+    socket.on("close", onEnd);
+    signal.addEventListener("abort", onAbort);
+  });
+}
+
+/**
+ * Says `lastWords` and ends the connection so that the peer can read them: whatever it still sends is read and
+ * dropped (unread bytes would turn the close into a reset that destroys the message), for a bounded time.
+ */
+export function closeGracefully(socket: Socket, lastWords: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) return resolve();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.on("error", () => socket.destroy());
+    socket.once("end", () => socket.destroy());
+    socket.resume();
+    socket.end(lastWords);
+    // Its end may have been seen before we began to listen.
+    if (socket.readableEnded) socket.once("finish", () => socket.destroy());
+  });
+}
+
+/** `address:port` as logs show it, IPv6 in brackets. */
+export function formatAddress(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || port === undefined) return "unknown";
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+// Long enough for a client a satellite hop away to read one line; short enough that refusals do not pile up.
+const LINGER_MS = 3_000;

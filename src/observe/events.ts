@@ -1,0 +1,82 @@
+/** The one vocabulary of what happens: read by the log now, by metrics and the admin page alike. */
+
+import type { CloseReason, Problem, RejectionCode } from "../errors.ts";
+
+/** Fields every event of a connection carries. */
+export interface ConnectionFields {
+  /** Short random ID, the same in every event of one connection. */
+  readonly connection: string;
+  readonly route: string;
+  /** `address:port` of the client. */
+  readonly client: string;
+}
+
+/** A life of the process event, or a step of one connection. Field names are those of the log line. */
+export type PgtlsEvent =
+  | { readonly event: "config.loaded"; readonly file: string; readonly routes: number }
+  | { readonly event: "config.warning"; readonly problem: Problem }
+  | { readonly event: "server.started"; readonly version: string }
+  | { readonly event: "server.draining"; readonly connections: number; readonly drain_timeout_ms: number }
+  | { readonly event: "server.stopped"; readonly connections_cut: number }
+  | { readonly event: "server.failed"; readonly error: string }
+  | {
+    readonly event: "listener.bound";
+    readonly route: string;
+    readonly address: string;
+    readonly backend: string;
+  }
+  | { readonly event: "listener.failed"; readonly route: string; readonly error: string }
+  | ConnectionFields & { readonly event: "connection.accepted" }
+  | ConnectionFields & {
+    readonly event: "negotiation.completed";
+    readonly transport: "requested_tls" | "direct_tls" | "plaintext";
+  }
+  | ConnectionFields & { readonly event: "handshake.completed"; readonly tls: Lazy }
+  | ConnectionFields & { readonly event: "peer.verified"; readonly identity: string }
+  | ConnectionFields & {
+    readonly event: "peer.rejected";
+    readonly code: RejectionCode;
+    readonly detail: string;
+  }
+  | ConnectionFields & {
+    readonly event: "startup.received";
+    readonly user: string;
+    readonly database: string;
+    readonly application_name: string | null;
+  }
+  | ConnectionFields & { readonly event: "cancel.received"; readonly encrypted: boolean }
+  | ConnectionFields & { readonly event: "connection.authorized" }
+  | ConnectionFields & { readonly event: "backend.connected"; readonly backend: string; readonly tls: Lazy }
+  | ConnectionFields & {
+    readonly event: "backend.failed";
+    readonly reason: CloseReason;
+    readonly detail: string;
+  }
+  | ConnectionClosed;
+
+/** The closing line: exactly one for each accepted connection. */
+export interface ConnectionClosed extends ConnectionFields {
+  readonly event: "connection.closed";
+  readonly reason: CloseReason;
+  /** Why, for the operator; `null` when the reason says it all. */
+  readonly detail: string | null;
+  readonly user: string | null;
+  readonly database: string | null;
+  readonly backend: string | null;
+  /** PostgreSQL bytes, without TLS; from the first byte to the last. */
+  readonly bytes_from_client: number;
+  readonly bytes_from_backend: number;
+  readonly duration_ms: number;
+  /** The TLS record of the client's connection, `null` without TLS. */
+  readonly client_tls: Lazy;
+  /** The TLS record of the connection to the backend, `null` without TLS. */
+  readonly backend_tls: Lazy;
+  /** The stack of an internal error: the one thing here that is our fault. */
+  readonly stack?: string;
+}
+
+/** A value made only if somebody reads it: names and fingerprints cost more than most lines are worth. */
+export type Lazy = () => unknown;
+
+/** Takes every event. Must not throw and must not block. */
+export type Observer = (event: PgtlsEvent) => void;

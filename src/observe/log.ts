@@ -1,0 +1,97 @@
+/** Writes events as log lines: JSON objects, or text for a terminal. No line ever holds a secret. */
+
+import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
+import type { LogLevel } from "../config/types.ts";
+import type { Observer, PgtlsEvent } from "./events.ts";
+import { formatJson, formatText } from "./log_format.ts";
+
+/** Options of {@linkcode startLog}. */
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `auto`: text when standard error is a terminal, else JSON. */
+  readonly format: "auto" | "text" | "json";
+  /** Takes one line without its newline; default standard error. */
+  readonly write?: (line: string) => void;
+}
+
+/** Starts the log and returns the observer that feeds it. Calling it again replaces the log. */
+export function startLog(options: LogOptions): Observer {
+  const isText = options.format === "text" || (options.format === "auto" && Deno.stderr.isTerminal());
+  const format = isText ? formatText : formatJson;
+  const write = options.write ?? writeToStderr;
+  resetSync();
+  configureSync({
+    sinks: { lines: (record: LogRecord) => write(format(record)) },
+    loggers: [
+      { category: ["pgtls"], lowestLevel: LOGTAPE_LEVELS[options.level], sinks: ["lines"] },
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["lines"] },
+    ],
+  });
+  const logger = getLogger(["pgtls"]);
+  return (event) => {
+    const { event: name, ...fields } = event;
+    // A function is called by the logger only if the level is wanted.
+    logger[LOGTAPE_METHODS[levelOf(event)]](name, () => resolveLazy(fields));
+  };
+}
+
+/**
+ * How loud an event is: error = an operator must act; warn = degraded; info = the server's life, one line for each
+ * connection, every denial; debug = stages and routine noise such as health checks that connect and close.
+ */
+export function levelOf(event: PgtlsEvent): LogLevel {
+  switch (event.event) {
+    case "server.failed":
+    case "listener.failed":
+      return "error";
+    case "config.warning":
+      return "warn";
+    case "backend.failed":
+      return event.reason === "backend_untrusted" ? "error" : "warn";
+    case "connection.closed":
+      if (event.reason === "internal_error") return "error";
+      return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
+    case "config.loaded":
+    case "server.started":
+    case "server.draining":
+    case "server.stopped":
+    case "listener.bound":
+    case "peer.rejected":
+      return "info";
+    default:
+      return "debug";
+  }
+}
+
+function resolveLazy(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, typeof value === "function" ? value() : value]),
+  );
+}
+
+/** Writes a whole line or, when nobody reads standard error any more, nothing: a lost log must not end the proxy. */
+function writeToStderr(line: string): void {
+  const bytes = encoder.encode(`${line}\n`);
+  try {
+    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  } catch {
+    // EPIPE, EBADF: there is no place left to report it.
+  }
+}
+
+const encoder = new TextEncoder();
+
+const LOGTAPE_LEVELS = {
+  trace: "trace",
+  debug: "debug",
+  info: "info",
+  warn: "warning",
+  error: "error",
+} as const;
+const LOGTAPE_METHODS = {
+  trace: "trace",
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  error: "error",
+} as const;

@@ -1,0 +1,140 @@
+/**
+ * The composition root: the only place where configuration, material, listeners, connections and observers meet.
+ */
+
+import type { Config, RouteConfig } from "./config/types.ts";
+import { describeAddress } from "./connection/connect_backend.ts";
+import { listen, type Listener } from "./connection/listen.ts";
+import { serveConnection } from "./connection/pipeline.ts";
+import type { Progress, Surroundings } from "./connection/progress.ts";
+import { type Route, SessionCount } from "./connection/route.ts";
+import { formatAddress } from "./connection/socket.ts";
+import { ConfigError, type Problem, StageError } from "./errors.ts";
+import type { Observer } from "./observe/events.ts";
+import { TlsAcceptor } from "./tls/acceptor.ts";
+import type { Material, RouteMaterial } from "./tls/material.ts";
+
+/** A bound address and the route it serves. */
+export interface BoundAddress {
+  readonly route: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A proxy that is listening. */
+export class Server {
+  readonly addresses: readonly BoundAddress[];
+  readonly #listeners: readonly Listener[];
+  readonly #surroundings: Surroundings;
+
+  private constructor(bound: readonly Bound[], surroundings: Surroundings) {
+    this.#listeners = bound.map(({ listener }) => listener);
+    this.#surroundings = surroundings;
+    this.addresses = bound.map(({ route, listener }) => ({ route: route.config.name, ...listener.address }));
+  }
+
+  /**
+   * Binds every listener, or none.
+   *
+   * @throws {ConfigError} Naming every address that cannot be bound; nothing is left listening then.
+   */
+  static async start(config: Config, material: Material, observe: Observer): Promise<Server> {
+    const surroundings: Surroundings = { observe, connections: new Set<Progress>() };
+    const routes = config.routes.map((route, i) => openRoute(route, material.routes[i]!));
+    const bound: Bound[] = [];
+    const problems: Problem[] = [];
+    for (const route of routes) {
+      try {
+        const listener = await listen(route, (accepted) => void serveConnection(accepted, surroundings));
+        bound.push({ route, listener });
+      } catch (error) {
+        problems.push(bindProblem(route.config, error));
+      }
+    }
+    if (problems.length > 0) {
+      await Promise.all(bound.map(({ listener }) => listener.close()));
+      throw new ConfigError(config.file, problems);
+    }
+    const server = new Server(bound, surroundings);
+    bound.forEach(({ route, listener }) => observe(boundEvent(route, listener)));
+    return server;
+  }
+
+  /** How many connections are open now, in whatever stage. */
+  get connections(): number {
+    return this.#surroundings.connections.size;
+  }
+
+  /**
+   * Stops accepting, ends idle sessions with 57P01, lets busy ones finish, and after `timeoutMs` ends those too.
+   *
+   * @returns How many connections the timeout cut.
+   */
+  async drain(timeoutMs: number): Promise<number> {
+    const { connections, observe } = this.#surroundings;
+    observe({ event: "server.draining", connections: connections.size, drain_timeout_ms: timeoutMs });
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    const draining = new StageError("server_draining", "pgtls is shutting down");
+    const end = performance.now() + timeoutMs;
+    while (connections.size > 0 && performance.now() < end) {
+      for (const connection of connections) if (connection.isIdle) connection.stop(draining);
+      await sleep(Math.min(DRAIN_POLL_MS, timeoutMs));
+    }
+    const cut = connections.size;
+    for (const connection of connections) connection.stop(draining);
+    const lastCall = performance.now() + LAST_WORDS_MS;
+    while (connections.size > 0 && performance.now() < lastCall) await sleep(DRAIN_POLL_MS);
+    for (const connection of connections) connection.destroy();
+    observe({ event: "server.stopped", connections_cut: cut });
+    return cut;
+  }
+}
+
+interface Bound {
+  readonly route: Route;
+  readonly listener: Listener;
+}
+
+function openRoute(config: RouteConfig, material: RouteMaterial): Route {
+  const { minTlsVersion, mtls, maxConnections } = config.listener;
+  const acceptor = material.listener &&
+    new TlsAcceptor(material.listener, { minVersion: minTlsVersion, requestCertificate: mtls !== false });
+  return { config, material, acceptor, sessions: new SessionCount(maxConnections) };
+}
+
+function bindProblem(config: RouteConfig, error: unknown): Problem {
+  const code = (error as { code?: string }).code ?? "";
+  const { host, port } = config.listener.bindAddress;
+  const why = BIND_ERRORS[code] ?? (error instanceof Error ? error.message : String(error));
+  return {
+    path: `proxy[${config.index}].listener.bind_address`,
+    route: config.name,
+    message: `Cannot listen on "${formatAddress(host, port)}": ${why}`,
+  };
+}
+
+function boundEvent(route: Route, listener: Listener): Parameters<Observer>[0] {
+  return {
+    event: "listener.bound",
+    route: route.config.name,
+    address: formatAddress(listener.address.host, listener.address.port),
+    backend: describeAddress(route.config.backend.address),
+  };
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const BIND_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use, expected a free one (is another pgtls or PostgreSQL running there?)",
+  EACCES: "permission denied, expected a port this user may bind (1024 or above without privileges)",
+  EADDRNOTAVAIL: "this machine has no such address, expected one of its own, 0.0.0.0 or [::]",
+  ENOTFOUND: "the host name does not resolve",
+};
+
+// Idle is looked for this often during a drain: quick for people, nothing for the machine.
+const DRAIN_POLL_MS = 50;
+
+// After drain_timeout, as long as clients get to read why.
+const LAST_WORDS_MS = 1_000;

@@ -1,0 +1,156 @@
+/** `pgtls run` as a process: what it prints, what it listens on, how it ends. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { makeCa, writeFiles } from "../support/pki.ts";
+import { startPlainPostgres } from "../support/postgres.ts";
+import { pgtls, startPgtls } from "../support/pgtls.ts";
+import { psql, startPsql } from "../support/psql.ts";
+
+const ca = makeCa({ name: "CA" });
+const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost"] });
+
+Deno.test("pgtls run serves psql, and SIGTERM drains it to exit code 0", async () => {
+  await using postgres = await startPlainPostgres();
+  await using files = await configFolder({
+    backend: `address = "127.0.0.1:${postgres.port}"\ntls_enabled = false`,
+  });
+  await using proxy = startPgtls("run", "-c", files.config);
+  const connection = await connectionTo(proxy);
+  assert.equal((await psql(connection, { args: ["-c", "SELECT 1"] })).stdout, "1\n");
+
+  await using busy = startPsql(connection, { args: ["-c", "SELECT 'finished' FROM pg_sleep(1)"] });
+  await until(async () =>
+    (await postgres.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1)'")).length === 1
+  );
+  const stopped = proxy.stop("SIGTERM");
+  assert.match((await busy.exited).stdout, /finished/);
+  const { code, stderr } = await stopped;
+  assert.equal(code, 0, stderr);
+  const events = stderr.trim().split("\n").map((line) => JSON.parse(line).event);
+  assert.deepEqual(events.slice(0, 3), ["config.loaded", "listener.bound", "server.started"]);
+  assert.deepEqual(events.filter((name) => name.startsWith("server.")), [
+    "server.started",
+    "server.draining",
+    "server.stopped",
+  ]);
+  assert.equal(events.filter((name) => name === "connection.closed").length, 2);
+});
+
+Deno.test("pgtls run ends at once on a second signal", async () => {
+  await using postgres = await startPlainPostgres();
+  await using files = await configFolder({
+    backend: `address = "127.0.0.1:${postgres.port}"\ntls_enabled = false`,
+  });
+  await using proxy = startPgtls("run", "-c", files.config);
+  await using busy = startPsql(await connectionTo(proxy), { args: ["-c", "SELECT pg_sleep(60)"] });
+  await until(async () =>
+    (await postgres.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'")).length === 1
+  );
+  Deno.kill(proxy.pid, "SIGINT");
+  await proxy.waitFor(/server\.draining/);
+  Deno.kill(proxy.pid, "SIGINT");
+  assert.equal((await proxy.exited).code, 1);
+  assert.notEqual((await busy.exited).code, 0);
+});
+
+Deno.test("pgtls run survives SIGHUP and says what it means", async () => {
+  await using files = await configFolder({});
+  await using proxy = startPgtls("run", "-c", files.config);
+  await proxy.waitFor(/server\.started/);
+  Deno.kill(proxy.pid, "SIGHUP");
+  await proxy.waitFor(/Cannot reload on SIGHUP in this version: expected a restart/);
+  assert.equal((await proxy.stop()).code, 0);
+});
+
+Deno.test("pgtls run with an address in use names route and key, ends with 2 and leaves nothing listening", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const free = freePort();
+  await using files = await configFolder({ routes: [free, port] });
+  const { code, stdout, stderr } = await pgtls("run", "-c", files.config);
+  assert.equal(code, 2);
+  assert.equal(stdout, "");
+  assert.match(
+    stderr,
+    new RegExp(
+      `proxy\\[1\\]\\.listener\\.bind_address \\(route "r1"\\): Cannot listen on "127\\.0\\.0\\.1:${port}": address already in use`,
+    ),
+  );
+  assert.doesNotMatch(stderr, /proxy\[0\]|server\.started/);
+  Deno.listen({ hostname: "127.0.0.1", port: free }).close();
+});
+
+Deno.test("pgtls run and check print every problem of every route, and end with 2", async () => {
+  await using files = await configFolder({
+    routes: [0, 0],
+    listener: 'server_cert = "gone.pem"\nserver_key = "s.key"',
+  });
+  for (const command of ["run", "check"]) {
+    const { code, stdout, stderr } = await pgtls(command, "-c", files.config);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^Cannot use config ".*pgtls\.toml": 2 problems\n/);
+    for (const i of [0, 1]) {
+      assert.match(
+        stderr,
+        new RegExp(
+          `proxy\\[${i}\\]\\.listener\\.server_cert \\(route "r${i}"\\): Cannot read file .*gone\\.pem`,
+        ),
+      );
+    }
+  }
+});
+
+Deno.test("pgtls check says what it would serve and binds nothing", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using files = await configFolder({ routes: [taken.addr.port] });
+  const { code, stdout, stderr } = await pgtls("check", "-c", files.config);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /is valid: 1 route\n {2}r0: 127\.0\.0\.1:\d+ \(TLS, mtls = false\) -> 127\.0\.0\.1:1 \(plaintext\)/,
+  );
+});
+
+interface ConfigParts {
+  readonly routes?: readonly number[];
+  readonly listener?: string;
+  readonly backend?: string;
+}
+
+async function configFolder(parts: ConfigParts): Promise<AsyncDisposable & { readonly config: string }> {
+  const dir = await Deno.makeTempDir({ prefix: "pgtls-run-" });
+  await writeFiles(dir, { "s.pem": leaf.chainPem, "s.key": leaf.keyPem });
+  const { routes = [0], listener = 'server_cert = "s.pem"\nserver_key = "s.key"', backend } = parts;
+  const text = routes.map((port, i) => `
+[[proxy]]
+name = "r${i}"
+[proxy.listener]
+bind_address = "127.0.0.1:${port}"
+${listener}
+[proxy.backend]
+${backend ?? 'address = "127.0.0.1:1"\ntls_enabled = false'}
+`);
+  const config = join(dir, "pgtls.toml");
+  await Deno.writeTextFile(config, text.join(""));
+  return { config, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
+}
+
+/** The connection string for the port that the log names. */
+async function connectionTo(proxy: { waitFor(pattern: RegExp): Promise<RegExpMatchArray> }): Promise<string> {
+  const [, port] = await proxy.waitFor(/"listener\.bound".*"address":"127\.0\.0\.1:(\d+)"/);
+  return `host=127.0.0.1 port=${port} user=alice dbname=demo sslmode=require`;
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener.addr.port;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !await condition(); tries++) {
+    assert.ok(tries < 1_000, "the condition never held");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
