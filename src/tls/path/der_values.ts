@@ -88,6 +88,7 @@ export function decodeNamedBits(
 export function decodeOid(content: Uint8Array, what: string): string {
   const last = content[content.length - 1];
   if (last === undefined || last >= 0x80) throw new DerError(`${what} is cut short`);
+  if (content.length > MAX_OID_OCTETS) throw new DerError(`${what} is longer than ${MAX_OID_OCTETS} octets`);
   const arcs: bigint[] = [];
   let arc = 0n;
   let isFirstOctet = true;
@@ -155,3 +156,6 @@ export function decodeUtf8(content: Uint8Array, what: string): string {
 const UTC_FORM = /^\d{12}Z$/;
 const GENERALIZED_FORM = /^\d{14}Z$/;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The longest in use have some 20 octets; shifting big integers through 64 KB would cost an attacker nothing. */
+const MAX_OID_OCTETS = 128;

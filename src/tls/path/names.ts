@@ -121,9 +121,18 @@ function decodeText(element: Element, what: string): string | null {
     case VISIBLE_STRING:
       return decodeAscii(element.content, what);
     case BMP_STRING:
-      return UTF16.decode(element.content);
+      return decodeUtf16(element.content);
     default:
       return null;
+  }
+}
+
+/** BMPString as UTF-16; `null` for what is not, which then matches nothing. */
+function decodeUtf16(content: Uint8Array): string | null {
+  try {
+    return UTF16.decode(content);
+  } catch {
+    return null;
   }
 }
 
@@ -135,4 +144,5 @@ const OPAQUE_NAMES: Readonly<Record<number, "other" | "x400" | "ediparty">> = {
   [constructedTag(3)]: "x400",
   [constructedTag(5)]: "ediparty",
 };
-const UTF16 = new TextDecoder("utf-16be");
+// A byte-order mark is a character like any other here: dropped, "\uFEFFalice" would read as "alice".
+const UTF16 = new TextDecoder("utf-16be", { fatal: true, ignoreBOM: true });
