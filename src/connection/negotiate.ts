@@ -4,7 +4,7 @@ import { StageError } from "../errors.ts";
 import { ClientNegotiation } from "../wire/client_negotiation.ts";
 import { type CancelRequest, MAX_STARTUP_PACKET_BYTES, type StartupMessage } from "../wire/startup_packet.ts";
 import type { Accepted } from "./listen.ts";
-import { readSome } from "./socket.ts";
+import { readClient } from "./socket.ts";
 
 /** How the client wants to speak. */
 export interface Negotiated extends Accepted {
@@ -22,7 +22,7 @@ export interface Negotiated extends Accepted {
  * After this stage the socket stands before the TLS handshake, or behind the first packet in clear.
  *
  * @throws {ProtocolError} If it is not PostgreSQL, or bytes are stuffed behind a request (CVE-2021-23214).
- * @throws {StageError} `tls_required`, `plaintext_cancel_refused`, `client_closed`, or the signal's reason.
+ * @throws {StageError} `tls_required`, `plaintext_cancel_refused`, `client_closed`, `client_lost`, or the signal's reason.
  */
 export async function negotiate(accepted: Accepted, signal: AbortSignal): Promise<Negotiated> {
   const { socket, route } = accepted;
@@ -33,7 +33,7 @@ export async function negotiate(accepted: Accepted, signal: AbortSignal): Promis
   while (true) {
     const event = machine.next();
     if (event === null) {
-      const chunk = await readSome(socket, MAX_STARTUP_PACKET_BYTES - machine.buffered, signal);
+      const chunk = await readClient(socket, MAX_STARTUP_PACKET_BYTES - machine.buffered, signal);
       if (chunk === null) machine.eof();
       else machine.receive(chunk);
       continue;

@@ -1,6 +1,7 @@
 /** Promise edges over node sockets, plaintext and TLS alike. */
 
 import type { Socket } from "node:net";
+import { StageError } from "../errors.ts";
 
 /**
  * The next bytes from `socket`, at most `limit` of them (the others stay in it), or `null` at its end.
@@ -34,6 +35,24 @@ export function readSome(socket: Socket, limit: number, signal: AbortSignal): Pr
     socket.on("close", onEnd);
     signal.addEventListener("abort", onAbort);
   });
+}
+
+/**
+ * As {@linkcode readSome}, from a client that has not begun its session: its reset is no fault of ours.
+ *
+ * @throws {StageError} `client_lost`; the reason of `signal` when that comes first.
+ */
+export async function readClient(
+  socket: Socket,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  try {
+    return await readSome(socket, limit, signal);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof Error)) throw error;
+    throw new StageError("client_lost", `Client dropped the connection: ${error.message}`, { cause: error });
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type StartupPacket,
 } from "../wire/startup_packet.ts";
 import type { Identified } from "./identify.ts";
-import { readSome } from "./socket.ts";
+import { readClient } from "./socket.ts";
 
 /** What the client wants: a session, or a query of another session cancelled. */
 export interface Started extends Identified {
@@ -22,7 +22,7 @@ export interface Started extends Identified {
  * stream: giving them back would be too late for a client that has already ended its direction.
  *
  * @throws {ProtocolError} If it is neither; SSLRequest and GSSENCRequest have no place inside TLS.
- * @throws {StageError} `client_closed`, or the signal's reason.
+ * @throws {StageError} `client_closed`, `client_lost`, or the signal's reason.
  */
 export async function readStartup(identified: Identified, signal: AbortSignal): Promise<Started> {
   const { transport, stream } = identified;
@@ -31,7 +31,7 @@ export async function readStartup(identified: Identified, signal: AbortSignal): 
   while (true) {
     const packet = decodeStartupPacket(buffer);
     if (packet !== null) return { ...identified, packet: sessionOrCancel(packet) };
-    const chunk = await readSome(stream, missingBytes(buffer), signal);
+    const chunk = await readClient(stream, missingBytes(buffer), signal);
     if (chunk === null) {
       throw new StageError("client_closed", "Client closed the connection before its StartupMessage");
     }

@@ -92,6 +92,7 @@ Deno.test("connectTls() rejects with the signal's reason, before and during the 
     if (isEarly) stop.abort(reason);
     const connected = connectTls(pair.client, optionsWith({ signal: stop.signal }));
     if (!isEarly) stop.abort(reason);
+    pair.server.destroy();
     await assert.rejects(connected, (error) => error === reason);
   }
 });
