@@ -4,10 +4,11 @@
 
 import type { Config, RouteConfig } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
+import { DescriptorBudget } from "./connection/descriptors.ts";
+import { Gate } from "./connection/gate.ts";
 import { listen, type Listener } from "./connection/listen.ts";
-import { serveConnection } from "./connection/pipeline.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
-import { type Route, SessionCount } from "./connection/route.ts";
+import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
 import { ConfigError, type Problem, StageError } from "./errors.ts";
 import type { Observer } from "./observe/events.ts";
@@ -25,9 +26,11 @@ export interface BoundAddress {
 export class Server {
   readonly addresses: readonly BoundAddress[];
   readonly #listeners: readonly Listener[];
+  readonly #gate: Gate;
   readonly #surroundings: Surroundings;
 
-  private constructor(bound: readonly Bound[], surroundings: Surroundings) {
+  private constructor(bound: readonly Bound[], gate: Gate, surroundings: Surroundings) {
+    this.#gate = gate;
     this.#listeners = bound.map(({ listener }) => listener);
     this.#surroundings = surroundings;
     this.addresses = bound.map(({ route, listener }) => ({ route: route.config.name, ...listener.address }));
@@ -42,10 +45,15 @@ export class Server {
     const surroundings: Surroundings = { observe, connections: new Set<Progress>() };
     const routes = config.routes.map((route, i) => openRoute(route, material.routes[i]!));
     const bound: Bound[] = [];
+    const gate = new Gate({
+      budget: new DescriptorBudget(config.file),
+      observe,
+      renewListeners: async () => void await Promise.all(bound.map(({ listener }) => listener.renew())),
+    });
     const problems: Problem[] = [];
     for (const route of routes) {
       try {
-        const listener = await listen(route, (accepted) => void serveConnection(accepted, surroundings));
+        const listener = await listen(route, (accepted) => gate.serve(accepted, surroundings));
         bound.push({ route, listener });
       } catch (error) {
         problems.push(bindProblem(route.config, error));
@@ -55,7 +63,7 @@ export class Server {
       await Promise.all(bound.map(({ listener }) => listener.close()));
       throw new ConfigError(config.file, problems);
     }
-    const server = new Server(bound, surroundings);
+    const server = new Server(bound, gate, surroundings);
     bound.forEach(({ route, listener }) => observe(boundEvent(route, listener)));
     return server;
   }
@@ -73,6 +81,7 @@ export class Server {
   async drain(timeoutMs: number): Promise<number> {
     const { connections, observe } = this.#surroundings;
     observe({ event: "server.draining", connections: connections.size, drain_timeout_ms: timeoutMs });
+    this.#gate.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     const draining = new StageError("server_draining", "pgtls is shutting down");
     const end = performance.now() + timeoutMs;
@@ -85,6 +94,9 @@ export class Server {
     const lastCall = performance.now() + LAST_WORDS_MS;
     while (connections.size > 0 && performance.now() < lastCall) await sleep(DRAIN_POLL_MS);
     for (const connection of connections) connection.destroy();
+    // Each writes its closing line as soon as it has noticed.
+    const notice = performance.now() + NOTICE_MS;
+    while (connections.size > 0 && performance.now() < notice) await sleep(1);
     observe({ event: "server.stopped", connections_cut: cut });
     return cut;
   }
@@ -99,7 +111,13 @@ function openRoute(config: RouteConfig, material: RouteMaterial): Route {
   const { minTlsVersion, mtls, maxConnections } = config.listener;
   const acceptor = material.listener &&
     new TlsAcceptor(material.listener, { minVersion: minTlsVersion, requestCertificate: mtls !== false });
-  return { config, material, acceptor, sessions: new SessionCount(maxConnections) };
+  return {
+    config,
+    material,
+    acceptor,
+    sessions: new Places(maxConnections),
+    cancels: new Places(MAX_CANCELS),
+  };
 }
 
 function bindProblem(config: RouteConfig, error: unknown): Problem {
@@ -138,3 +156,6 @@ const DRAIN_POLL_MS = 50;
 
 // After drain_timeout, as long as clients get to read why.
 const LAST_WORDS_MS = 1_000;
+
+// A destroyed socket is noticed in the next turn of the event loop; this is for thousands of them.
+const NOTICE_MS = 500;

@@ -68,7 +68,10 @@ async function negotiate(
   const sockets: { destroy(): void }[] = [];
   const deadline = new Deadline(TIMEOUT_MS, "backend_timeout", `no answer within ${TIMEOUT_MS} ms`);
   try {
-    const socket = await dial(address, deadline.signal, (socket) => sockets.push(socket));
+    const socket = await dial(address, {
+      signal: deadline.signal,
+      onSocket: (socket) => sockets.push(socket),
+    });
     const secured = await secureBackend(socket, {
       serverName: options.serverName,
       certPem: null,

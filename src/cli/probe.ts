@@ -1,7 +1,12 @@
 /** Connects to one route's backend as the proxy would, and says what its clients will see. */
 
 import type { RouteConfig } from "../config/types.ts";
-import { type Backend, connectBackend, describeAddress } from "../connection/connect_backend.ts";
+import {
+  type Backend,
+  connectBackend,
+  connectDeadline,
+  describeAddress,
+} from "../connection/connect_backend.ts";
 import { describeFailure } from "../errors.ts";
 import type { RouteMaterial } from "../tls/material.ts";
 import { describeFacts } from "./tls_text.ts";
@@ -16,8 +21,11 @@ export interface ProbeResult {
 export async function probeRoute(config: RouteConfig, material: RouteMaterial): Promise<ProbeResult> {
   const sockets: { destroy(): void }[] = [];
   const where = `backend ${describeAddress(config.backend.address)}`;
+  const deadline = connectDeadline(config.backend);
+  const { signal } = deadline;
+  const onSocket = (socket: { destroy(): void }) => sockets.push(socket);
   try {
-    const backend = await connectBackend({ config, material }, (socket) => sockets.push(socket));
+    const backend = await connectBackend({ config, material }, { signal, onSocket });
     const leg = backend.tls ? describeFacts(backend.tls) : ["connected in plaintext (tls_enabled = false)"];
     return { ok: true, lines: [`${where}: ok`, ...leg, ...whatClientsSee(config, material, backend)] };
   } catch (error) {
@@ -25,6 +33,7 @@ export async function probeRoute(config: RouteConfig, material: RouteMaterial): 
     const seen = answer ? `FATAL: ${answer.message} (SQLSTATE ${answer.sqlstate})` : "a closed connection";
     return { ok: false, lines: [`${where}: ${reason}`, detail, `clients will see: ${seen}`] };
   } finally {
+    deadline.clear();
     for (const socket of sockets) socket.destroy();
   }
 }

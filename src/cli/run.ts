@@ -43,6 +43,7 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
   const hangUp = hangUpSignal();
   try {
     const { config, server, observe } = await startProxy(options.config);
+    guardProcess(observe);
     hangUp.then(() => observe({ event: "config.warning", problem: { path: "", message: NO_RELOAD } }));
     await stopped;
     await server.drain(config.drainTimeoutMs);
@@ -50,6 +51,22 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
   } catch (error) {
     return reportError(error);
   }
+}
+
+/** What nobody caught is a bug of ours; it is said, and the other connections live on. */
+function guardProcess(observe: Observer): void {
+  const report = (error: unknown) => {
+    const stack = error instanceof Error ? error.stack ?? "" : "";
+    observe({ event: "server.failed", error: String(error), stack });
+  };
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    report(event.reason);
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    report(event.error);
+  });
 }
 
 /** Keeps SIGHUP from ending the process, and resolves at the first one. */

@@ -10,14 +10,19 @@ export interface Authorized extends Started {
 }
 
 /**
- * Admits the session within the route's `max_connections`. A CancelRequest needs no place:
- * a full route is when somebody wants to cancel something.
+ * Admits the session within the route's `max_connections`. A CancelRequest needs no place there, because a full route
+ * is when somebody wants to cancel something; but anybody may send one, and each costs a connection to the backend,
+ * so there is a number of them that a route forwards at a time.
  *
  * @throws {StageError} `limit_reached`.
  */
 export function authorize(started: Started): Authorized {
-  if (started.packet.kind === "cancel_request") return { ...started, leave: () => {} };
-  const { sessions, config } = started.route;
+  const { sessions, cancels, config } = started.route;
+  if (started.packet.kind === "cancel_request") {
+    const leave = cancels.enter();
+    if (leave === null) throw new StageError("limit_reached", "Cannot forward more CancelRequests at a time");
+    return { ...started, leave };
+  }
   const leave = sessions.enter();
   if (leave === null) {
     const { maxConnections } = config.listener;

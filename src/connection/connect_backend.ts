@@ -2,8 +2,8 @@
 
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Address, RouteConfig } from "../config/types.ts";
-import { ProtocolError, StageError } from "../errors.ts";
+import type { Address, BackendConfig, RouteConfig } from "../config/types.ts";
+import { type ErrorAnswer, ProtocolError, StageError } from "../errors.ts";
 import { ALPN_POSTGRESQL } from "../tls/acceptor.ts";
 import { type ConnectorOptions, connectTls } from "../tls/connector.ts";
 import type { BackendMaterial } from "../tls/material.ts";
@@ -11,9 +11,8 @@ import { presentedChain, type TlsFacts, tlsFacts } from "../tls/peer.ts";
 import { type VerifiedPeer, verifyBackend } from "../tls/verify.ts";
 import { BackendNegotiation } from "../wire/backend_negotiation.ts";
 import { MAX_STARTUP_PACKET_BYTES } from "../wire/startup_packet.ts";
-import { keepBackPressure } from "./back_pressure.ts";
 import { Deadline } from "./deadline.ts";
-import { formatAddress, readSome } from "./socket.ts";
+import { formatAddress, ignore, readSome } from "./socket.ts";
 
 /** A connection to the backend on which PostgreSQL may be spoken. */
 export interface Backend {
@@ -24,43 +23,40 @@ export interface Backend {
   readonly tls: TlsFacts | null;
 }
 
+/** What the stages that dial need of their caller. */
+export interface DialOptions {
+  /** Ends the attempt; see {@linkcode connectDeadline}. */
+  readonly signal: AbortSignal;
+  /** Told of each socket as soon as it exists, so that the caller can destroy it whatever happens. */
+  readonly onSocket: (socket: Socket) => void;
+}
+
+/** `connect_timeout`, which covers TCP, TLS and verification. The caller clears it. */
+export function connectDeadline({ connectTimeoutMs }: BackendConfig): Deadline {
+  const late = `Could not reach the backend within ${connectTimeoutMs} ms (connect_timeout)`;
+  return new Deadline(connectTimeoutMs, "backend_timeout", late);
+}
+
 /**
- * Connects to the route's backend within `connect_timeout`, which covers TCP, TLS and verification.
+ * Connects to the route's backend.
  *
- * @param onSocket Told of each socket as soon as it exists, so that the caller can destroy it whatever happens.
- * @throws {StageError} `backend_unreachable`, `backend_timeout`, `backend_tls_refused`, `backend_error`.
- * @throws {PeerRejectedError} As the cause of a `backend_untrusted` StageError.
+ * @throws {StageError} `backend_unreachable`, `backend_tls_refused`, `backend_error`, `backend_untrusted` (with a
+ *   PeerRejectedError as its cause), or the signal's reason.
  */
 export async function connectBackend(
   route: { readonly config: RouteConfig; readonly material: { readonly backend: BackendMaterial | null } },
-  onSocket: (socket: Socket) => void,
+  options: DialOptions,
 ): Promise<Backend> {
-  const { address, connectTimeoutMs, negotiation } = route.config.backend;
-  const deadline = new Deadline(
-    connectTimeoutMs,
-    "backend_timeout",
-    `Could not reach the backend within ${connectTimeoutMs} ms (connect_timeout)`,
-  );
-  try {
-    const socket = await dial(address, deadline.signal, onSocket);
-    const material = route.material.backend;
-    if (material === null) {
-      return { stream: socket, address: describeAddress(address), peer: null, tls: null };
-    }
-    const { certPem, keyPem, policy: { serverName } } = material;
-    const secured = await secureBackend(socket, {
-      serverName,
-      certPem,
-      keyPem,
-      negotiation,
-      signal: deadline.signal,
-    });
-    onSocket(secured);
-    keepBackPressure(secured);
-    return { stream: secured, address: describeAddress(address), ...verify(secured, material) };
-  } finally {
-    deadline.clear();
-  }
+  const { address, negotiation } = route.config.backend;
+  const socket = await dial(address, options);
+  const material = route.material.backend;
+  const backendAddress = describeAddress(address);
+  if (material === null) return { stream: socket, address: backendAddress, peer: null, tls: null };
+  const { certPem, keyPem, policy: { serverName } } = material;
+  const { signal, onSocket } = options;
+  const secured = await secureBackend(socket, { serverName, certPem, keyPem, negotiation, signal });
+  onSocket(secured);
+  return { stream: secured, address: backendAddress, ...verify(secured, material) };
 }
 
 /** Options of {@linkcode secureBackend}. */
@@ -89,38 +85,36 @@ export async function secureBackend(socket: Socket, options: SecureOptions): Pro
  *
  * @throws {StageError} `backend_unreachable`, or the signal's reason.
  */
-export function dial(
-  address: Address,
-  signal: AbortSignal,
-  onSocket: (socket: Socket) => void,
-): Promise<Socket> {
+export function dial(address: Address, { signal, onSocket }: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const target = address.kind === "unix"
       ? { path: address.path }
       : { host: address.host, port: address.port };
     const socket = connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true });
     onSocket(socket);
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    socket.once("error", (error) => {
-      reject(
-        new StageError("backend_unreachable", `Could not connect to the backend: ${error.message}`, {
-          cause: error,
-        }),
-      );
-    });
-    // Destroyed by a drain that ran out of patience: there is no other event then.
-    socket.once(
-      "close",
-      () =>
-        reject(new StageError("backend_unreachable", "Could not connect to the backend: it was given up")),
-    );
-    socket.once("connect", () => {
+    // What listens no longer is let go: an idle session must not keep its first second in memory.
+    const settle = (finish: () => void) => {
       signal.removeEventListener("abort", onAbort);
-      resolve(socket);
-    });
-    socket.on("error", () => {});
+      socket.removeListener("error", onError);
+      socket.removeListener("close", onClose);
+      socket.removeListener("connect", onConnect);
+      finish();
+    };
+    const onAbort = () => settle(() => reject(signal.reason));
+    const onError = (error: Error) => settle(() => reject(unreachable(error.message, error)));
+    // Destroyed by a drain that ran out of patience: there is no other event then.
+    const onClose = () => settle(() => reject(unreachable("it was given up")));
+    const onConnect = () => settle(() => resolve(socket));
+    signal.addEventListener("abort", onAbort);
+    socket.on("error", ignore);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+    socket.on("connect", onConnect);
   });
+}
+
+function unreachable(detail: string, cause?: Error): StageError {
+  return new StageError("backend_unreachable", `Could not connect to the backend: ${detail}`, { cause });
 }
 
 /** Asks for TLS the way PostgreSQL does; afterwards the socket stands before the handshake. */
@@ -140,7 +134,7 @@ async function requestTls(socket: Socket, signal: AbortSignal): Promise<void> {
       case "error_response": {
         const { sqlstate, message } = event.fields;
         throw new StageError("backend_error", `Backend answered SSLRequest with an error: ${message}`, {
-          answer: { sqlstate, message },
+          answer: quoteUnverified(sqlstate, message),
         });
       }
     }
@@ -150,6 +144,18 @@ async function requestTls(socket: Socket, signal: AbortSignal): Promise<void> {
     }
     machine.receive(chunk);
   }
+}
+
+/**
+ * What came before TLS came from whoever is on the network (CVE-2024-10977): it is cut, and says so of itself.
+ * A code that is no error would make a client take a refusal for success.
+ */
+function quoteUnverified(sqlstate: string, message: string): ErrorAnswer {
+  const text = message.slice(0, MAX_UNVERIFIED_LENGTH);
+  return {
+    sqlstate: /^0[012]/.test(sqlstate) ? "08001" : sqlstate,
+    message: `backend refused the connection before TLS (unverified): ${text}`,
+  };
 }
 
 /** What breaks the grammar here is the backend's doing, and not what a client should be told it did. */
@@ -196,3 +202,6 @@ function verify(secured: TLSSocket, material: BackendMaterial): Pick<Backend, "p
 export function describeAddress(address: Address): string {
   return address.kind === "unix" ? address.path : formatAddress(address.host, address.port);
 }
+
+// PostgreSQL's own, such as "sorry, too many clients already", have less than half of it.
+const MAX_UNVERIFIED_LENGTH = 120;

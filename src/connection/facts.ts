@@ -15,9 +15,11 @@ export function factsOf(
 ): TlsFacts | null {
   if (secured.tls === null) return null;
   const error = identity?.kind === "anonymous" ? identity.error : rejected;
+  // A session resumed from another route brings that route's certificate along: where none was asked for, there is none.
+  const clientChain = identity?.chain ?? secured.tls.presented;
   return tlsFacts(secured.tls.socket, {
     serverCert: secured.route.material.listener?.leafDer ?? null,
-    clientChain: secured.tls.presented,
+    clientChain,
     clientCertError: error?.message ?? null,
   });
 }

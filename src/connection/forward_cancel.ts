@@ -2,7 +2,6 @@
 
 import type { CancelRequest } from "../wire/startup_packet.ts";
 import type { Backend } from "./connect_backend.ts";
-import { Deadline } from "./deadline.ts";
 import { readSome } from "./socket.ts";
 
 /**
@@ -10,26 +9,19 @@ import { readSome } from "./socket.ts";
  * ({@link https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS}):
  * a client that has seen the close may rely on the signal having been sent.
  *
- * @throws {StageError} `backend_timeout` if it does not close in time.
+ * @throws The signal's reason, if the backend does not close in time.
  */
 export async function forwardCancel(
   packet: CancelRequest,
   backend: Backend,
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<void> {
-  const deadline = new Deadline(
-    timeoutMs,
-    "backend_timeout",
-    "Backend did not take the CancelRequest in time",
-  );
+  backend.stream.write(packet.bytes);
   try {
-    backend.stream.write(packet.bytes);
-    while (await readSome(backend.stream, DISCARD_BYTES, deadline.signal) !== null);
+    while (await readSome(backend.stream, DISCARD_BYTES, signal) !== null);
   } catch (error) {
     // A reset is a close, too: the postmaster does not linger.
-    if (deadline.signal.aborted) throw error;
-  } finally {
-    deadline.clear();
+    if (signal.aborted) throw error;
   }
 }
 

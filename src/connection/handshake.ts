@@ -3,8 +3,8 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { presentedChain } from "../tls/peer.ts";
-import { keepBackPressure } from "./back_pressure.ts";
 import type { Negotiated } from "./negotiate.ts";
+import { ignore } from "./socket.ts";
 
 /** Keys are agreed; who the client is has not been looked at. */
 export interface Secured extends Negotiated {
@@ -27,8 +27,7 @@ export async function handshake(negotiated: Negotiated, signal: AbortSignal): Pr
   }
   if (route.acceptor === null) throw new Error("Cannot do TLS on a listener without TLS");
   const tlsSocket = await route.acceptor.accept(socket, signal);
-  tlsSocket.on("error", () => {});
-  keepBackPressure(tlsSocket);
+  tlsSocket.on("error", ignore);
   return {
     ...negotiated,
     stream: tlsSocket,

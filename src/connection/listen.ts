@@ -2,7 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import type { Route } from "./route.ts";
-import { formatAddress } from "./socket.ts";
+import { formatAddress, ignore } from "./socket.ts";
 
 /** A TCP connection nobody has spoken on yet. */
 export interface Accepted {
@@ -22,6 +22,12 @@ export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
   /** Stops accepting; open connections live on. */
   close(): Promise<void>;
+  /**
+   * Closes and binds again; open connections live on.
+   *
+   * @throws The system's error; it may be called again.
+   */
+  renew(): Promise<void>;
 }
 
 /**
@@ -29,24 +35,38 @@ export interface Listener {
  *
  * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
  */
-export function listen(route: Route, serve: (accepted: Accepted) => void): Promise<Listener> {
+export async function listen(route: Route, serve: (accepted: Accepted) => void): Promise<Listener> {
   const { host, port } = route.config.listener.bindAddress;
+  const onConnection = (socket: Socket) => serve(accept(socket, route));
+  let server = await bind({ host, port }, onConnection);
+  const address = addressOf(server, host);
+  return {
+    address,
+    close: () => close(server),
+    renew: async () => {
+      await close(server);
+      server = await bind(address, onConnection);
+    },
+  };
+}
+
+function bind(address: Listener["address"], onConnection: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true });
-  server.on("connection", (socket) => serve(accept(socket, route)));
+  server.on("connection", onConnection);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    server.listen({ ...address, backlog: BACKLOG }, () => {
       server.removeListener("error", reject);
-      // Accept errors (a client gone before we took it, no file descriptors left) pass; the listener stays.
-      server.on("error", () => {});
-      resolve({ address: addressOf(server, host), close: () => close(server) });
+      // Deno reports no accept error at all; see gate.ts for the one that matters.
+      server.on("error", ignore);
+      resolve(server);
     });
   });
 }
 
 function accept(socket: Socket, route: Route): Accepted {
   // Whatever happens on the wire is somebody's to read as an event; it must never end the process.
-  socket.on("error", () => {});
+  socket.on("error", ignore);
   return {
     id: `c-${crypto.randomUUID().slice(0, 8)}`,
     route,

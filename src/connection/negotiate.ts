@@ -53,7 +53,7 @@ export async function negotiate(accepted: Accepted, signal: AbortSignal): Promis
           transport: { kind: "plaintext", packet: event.packet, rest: machine.takeRest() },
         };
       case "cancel_request":
-        if (!plaintextCancel && tlsEnabled) {
+        if (!plaintextCancel) {
           throw new StageError("plaintext_cancel_refused", "Cannot forward a CancelRequest sent outside TLS");
         }
         return {

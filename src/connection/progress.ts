@@ -39,7 +39,7 @@ export class Progress {
   #started: Started | null = null;
   #authorized: Authorized | null = null;
   #backend: Backend | null = null;
-  #startup: Deadline | null = null;
+  #deadline: Deadline | null = null;
   #session: Session | null = null;
 
   constructor(accepted: Accepted, surroundings: Surroundings) {
@@ -55,10 +55,10 @@ export class Progress {
     this.#sockets.push(socket);
   };
 
-  /** Lets {@linkcode stop} end the stages that wait on `startup`. */
-  stoppedBy(startup: Deadline): AbortSignal {
-    this.#startup = startup;
-    return startup.signal;
+  /** Lets {@linkcode stop} end the stages that wait on `deadline`. */
+  stoppedBy(deadline: Deadline): Deadline {
+    this.#deadline = deadline;
+    return deadline;
   }
 
   negotiated(negotiated: Negotiated): Negotiated {
@@ -111,6 +111,7 @@ export class Progress {
 
   relaying(session: Session): Session {
     this.#session = session;
+    this.#deadline = null;
     return session;
   }
 
@@ -122,7 +123,7 @@ export class Progress {
   /** Ends the connection as soon as it can be told so. */
   stop(error: StageError): void {
     if (this.#session) this.#session.end(error);
-    else this.#startup?.abort(error);
+    else this.#deadline?.abort(error);
   }
 
   /** Ends the connection at once, without a word. */

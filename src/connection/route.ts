@@ -10,11 +10,17 @@ export interface Route {
   /** `null` if and only if the listener does not do TLS. */
   readonly acceptor: TlsAcceptor | null;
   readonly material: RouteMaterial;
-  readonly sessions: SessionCount;
+  /** Sessions past authorization, against `max_connections`. */
+  readonly sessions: Places;
+  /** CancelRequests being forwarded, against {@linkcode MAX_CANCELS}. */
+  readonly cancels: Places;
 }
 
-/** How many sessions of a route are past authorization, against `max_connections`. */
-export class SessionCount {
+/** CancelRequests that a route forwards at a time: PostgreSQL answers each within milliseconds. */
+export const MAX_CANCELS = 64;
+
+/** A number of places, each taken and given back. */
+export class Places {
   readonly #limit: number;
   #open = 0;
 

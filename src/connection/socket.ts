@@ -76,6 +76,9 @@ export function closeGracefully(socket: Socket, lastWords: Uint8Array): Promise<
   });
 }
 
+/** Listens to errors that are dealt with elsewhere: an error nobody listens to would end the process. */
+export function ignore(): void {}
+
 /** `address:port` as logs show it, IPv6 in brackets. */
 export function formatAddress(address: string | undefined, port: number | undefined): string {
   if (address === undefined || port === undefined) return "unknown";

@@ -18,14 +18,20 @@ export type PgtlsEvent =
   | { readonly event: "server.started"; readonly version: string }
   | { readonly event: "server.draining"; readonly connections: number; readonly drain_timeout_ms: number }
   | { readonly event: "server.stopped"; readonly connections_cut: number }
-  | { readonly event: "server.failed"; readonly error: string }
+  | { readonly event: "server.failed"; readonly error: string; readonly stack: string }
   | {
     readonly event: "listener.bound";
     readonly route: string;
     readonly address: string;
     readonly backend: string;
   }
-  | { readonly event: "listener.failed"; readonly route: string; readonly error: string }
+  | {
+    readonly event: "connection.refused";
+    readonly route: string;
+    /** Connections refused since the last such line; there is one a second at most. */
+    readonly count: number;
+    readonly detail: string;
+  }
   | ConnectionFields & { readonly event: "connection.accepted" }
   | ConnectionFields & {
     readonly event: "negotiation.completed";

@@ -4,6 +4,7 @@ import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/lo
 import type { LogLevel } from "../config/types.ts";
 import type { Observer, PgtlsEvent } from "./events.ts";
 import { formatJson, formatText } from "./log_format.ts";
+import { LogWriter } from "./log_writer.ts";
 
 /** Options of {@linkcode startLog}. */
 export interface LogOptions {
@@ -18,7 +19,7 @@ export interface LogOptions {
 export function startLog(options: LogOptions): Observer {
   const isText = options.format === "text" || (options.format === "auto" && Deno.stderr.isTerminal());
   const format = isText ? formatText : formatJson;
-  const write = options.write ?? writeToStderr;
+  const write = options.write ?? startWriter(format);
   resetSync();
   configureSync({
     sinks: { lines: (record: LogRecord) => write(format(record)) },
@@ -35,6 +36,30 @@ export function startLog(options: LogOptions): Observer {
   };
 }
 
+/** Resolves when every line so far has been written, or nobody has read them for a while. */
+export async function flushLog(): Promise<void> {
+  await current?.flush(FLUSH_MS);
+}
+
+function startWriter(format: (record: LogRecord) => string): (line: string) => void {
+  const writer = new LogWriter(Deno.stderr, (count) => format(droppedRecord(count)));
+  current = writer;
+  return (line) => writer.write(line);
+}
+
+function droppedRecord(count: number): LogRecord {
+  const event = "log.dropped";
+  const timestamp = Date.now();
+  return {
+    category: ["pgtls"],
+    level: "warning",
+    message: [event],
+    rawMessage: event,
+    timestamp,
+    properties: { count },
+  };
+}
+
 /**
  * How loud an event is: error = an operator must act; warn = degraded; info = the server's life, one line for each
  * connection, every denial; debug = stages and routine noise such as health checks that connect and close.
@@ -42,9 +67,9 @@ export function startLog(options: LogOptions): Observer {
 export function levelOf(event: PgtlsEvent): LogLevel {
   switch (event.event) {
     case "server.failed":
-    case "listener.failed":
       return "error";
     case "config.warning":
+    case "connection.refused":
       return "warn";
     case "backend.failed":
       return event.reason === "backend_untrusted" ? "error" : "warn";
@@ -69,18 +94,6 @@ function resolveLazy(fields: Record<string, unknown>): Record<string, unknown> {
   );
 }
 
-/** Writes a whole line or, when nobody reads standard error any more, nothing: a lost log must not end the proxy. */
-function writeToStderr(line: string): void {
-  const bytes = encoder.encode(`${line}\n`);
-  try {
-    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
-  } catch {
-    // EPIPE, EBADF: there is no place left to report it.
-  }
-}
-
-const encoder = new TextEncoder();
-
 const LOGTAPE_LEVELS = {
   trace: "trace",
   debug: "debug",
@@ -95,3 +108,8 @@ const LOGTAPE_METHODS = {
   warn: "warn",
   error: "error",
 } as const;
+
+let current: LogWriter | null = null;
+
+// At exit: long enough for any reader that is alive.
+const FLUSH_MS = 1_000;

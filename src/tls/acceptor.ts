@@ -8,6 +8,8 @@
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { StageError } from "../errors.ts";
+import { keepBackPressure } from "./back_pressure.ts";
+import { boundHandshake } from "./handshake_bound.ts";
 import type { ListenerMaterial } from "./material.ts";
 
 /** Options of {@linkcode TlsAcceptor}. */
@@ -30,8 +32,14 @@ export class TlsAcceptor {
       ALPNProtocols: [ALPN_POSTGRESQL],
       requestCert: options.requestCertificate,
       rejectUnauthorized: false,
+      // Off: startup_timeout covers the handshake, and may be longer than the runtime's two minutes.
+      handshakeTimeout: 2 ** 31 - 1,
     });
-    this.#server.on("secureConnection", (socket) => this.#settle(socket)?.resolve(socket));
+    this.#server.on("secureConnection", (socket) => {
+      // Here and not after the promise: what came with the client's last flight is read before that settles.
+      keepBackPressure(socket);
+      this.#settle(socket)?.resolve(socket);
+    });
     this.#server.on(
       "tlsClientError",
       (error, socket) => this.#settle(socket)?.reject(handshakeFailed(error)),
@@ -51,6 +59,7 @@ export class TlsAcceptor {
       const { allowHalfOpen } = socket;
       const settle = (finish: () => void) => {
         this.#pending.delete(socket);
+        stopCounting();
         signal.removeEventListener("abort", onAbort);
         socket.removeListener("close", onClose);
         finish();
@@ -64,6 +73,7 @@ export class TlsAcceptor {
       };
       const onAbort = () => pending.reject(signal.reason);
       const onClose = () => pending.reject(handshakeFailed(new Error(CLIENT_GONE)));
+      const stopCounting = boundHandshake(socket, (error) => pending.reject(handshakeFailed(error)));
       this.#pending.set(socket, pending);
       signal.addEventListener("abort", onAbort);
       socket.on("close", onClose);

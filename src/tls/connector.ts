@@ -4,6 +4,8 @@ import { isIP, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { StageError } from "../errors.ts";
 import { ALPN_POSTGRESQL } from "./acceptor.ts";
+import { keepBackPressure } from "./back_pressure.ts";
+import { boundHandshake } from "./handshake_bound.ts";
 
 /** How pgtls presents itself to a TLS server. */
 export interface ConnectorOptions {
@@ -40,6 +42,7 @@ export function connectTls(socket: Socket, options: ConnectorOptions): Promise<T
       ...(certPem === null || keyPem === null ? {} : { cert: certPem, key: keyPem }),
     });
     const settle = (finish: () => void) => {
+      stopCounting();
       signal.removeEventListener("abort", onAbort);
       secured.removeListener("error", onError);
       secured.removeListener("close", onClose);
@@ -48,14 +51,20 @@ export function connectTls(socket: Socket, options: ConnectorOptions): Promise<T
     const onError = (error: Error) => settle(() => reject(tlsRefused(error.message, error)));
     const onClose = () => settle(() => reject(tlsRefused("the backend closed the connection")));
     const onAbort = () => settle(() => reject(signal.reason));
+    const stopCounting = boundHandshake(socket, onError);
     signal.addEventListener("abort", onAbort);
     secured.on("error", onError);
     secured.on("close", onClose);
-    secured.once("secureConnect", () => settle(() => resolve(secured)));
+    secured.once("secureConnect", () => {
+      keepBackPressure(secured);
+      settle(() => resolve(secured));
+    });
     // An error after the promise is settled must not end the process.
-    secured.on("error", () => {});
+    secured.on("error", ignore);
   });
 }
+
+function ignore(): void {}
 
 function tlsRefused(detail: string, cause?: Error): StageError {
   return new StageError(

@@ -12,6 +12,11 @@ export function startPgtls(...args: readonly string[]): TestProcess {
   return startProcess(Deno.execPath(), [...DENO_ARGS, ...args], { env: ENVIRONMENT });
 }
 
+/** The command line of pgtls, for a test that starts it in a way of its own. */
+export function pgtlsCommand(...args: readonly string[]): { command: string; args: string[] } {
+  return { command: Deno.execPath(), args: [...DENO_ARGS, ...args] };
+}
+
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const DENO_ARGS = ["run", "--quiet", "--no-prompt", "-A", MAIN];
 const ENVIRONMENT = { NO_COLOR: "1" };

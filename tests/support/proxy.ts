@@ -83,9 +83,12 @@ async function startFrom(file: string, dir: string): Promise<TestProxy> {
       }),
     drain,
     async [Symbol.asyncDispose]() {
-      if (!isDrained) await drain(0);
-      assert.equal(server.connections, 0, "connections left open");
-      await Deno.remove(dir, { recursive: true });
+      try {
+        if (!isDrained) await drain(0);
+        assert.equal(server.connections, 0, "connections left open");
+      } finally {
+        await Deno.remove(dir, { recursive: true });
+      }
     },
   };
 }

@@ -1,0 +1,83 @@
+/** Between accept and the pipeline: turns connections away that the process could not hold, and recovers from it. */
+
+import type { Observer } from "../observe/events.ts";
+import type { DescriptorBudget } from "./descriptors.ts";
+import type { Accepted } from "./listen.ts";
+import { serveConnection } from "./pipeline.ts";
+import type { Surroundings } from "./progress.ts";
+
+/** Options of {@linkcode Gate}. */
+export interface GateOptions {
+  readonly budget: DescriptorBudget;
+  readonly observe: Observer;
+  /**
+   * Binds every listener anew. Called once connections fit again after some did not: accept may have met EMFILE in
+   * the meantime, after which Deno's listener is dead and says nothing.
+   */
+  readonly renewListeners: () => Promise<void>;
+}
+
+/** One for all listeners of the process. */
+export class Gate {
+  readonly #options: GateOptions;
+  #refused = 0;
+  #reportedAt = -Infinity;
+  #recovery: ReturnType<typeof setInterval> | null = null;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  /** Serves the connection, or closes it at once. */
+  serve(accepted: Accepted, surroundings: Surroundings): void {
+    const { budget, observe } = this.#options;
+    if (!budget.admits(surroundings.connections.size)) return this.#refuse(accepted, surroundings);
+    serveConnection(accepted, surroundings).catch((error: unknown) => {
+      // The pipeline promises not to; if it does, that is one connection's trouble and nobody else's.
+      accepted.socket.destroy();
+      const stack = error instanceof Error ? error.stack ?? "" : "";
+      observe({ event: "server.failed", error: String(error), stack });
+    });
+  }
+
+  /** Stops waiting for room; the listeners are being closed. */
+  close(): void {
+    if (this.#recovery !== null) clearInterval(this.#recovery);
+    this.#recovery = null;
+  }
+
+  #refuse({ socket, route }: Accepted, surroundings: Surroundings): void {
+    socket.destroy();
+    this.#refused++;
+    this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);
+    if (performance.now() - this.#reportedAt < REPORT_INTERVAL_MS) return;
+    this.#reportedAt = performance.now();
+    const detail =
+      "No file descriptors left for another connection: expected a higher limit (ulimit -n, LimitNOFILE)";
+    this.#options.observe({
+      event: "connection.refused",
+      route: route.config.name,
+      count: this.#refused,
+      detail,
+    });
+    this.#refused = 0;
+  }
+
+  async #recover({ connections }: Surroundings): Promise<void> {
+    const { budget, observe, renewListeners } = this.#options;
+    if (!budget.admits(connections.size)) return;
+    this.close();
+    try {
+      await renewListeners();
+    } catch (error) {
+      observe({ event: "server.failed", error: `Could not listen again: ${error}`, stack: "" });
+      this.#recovery ??= setInterval(() => this.#recover({ connections, observe }), RECOVERY_INTERVAL_MS);
+    }
+  }
+}
+
+// A flood must not flood the log.
+const REPORT_INTERVAL_MS = 1_000;
+
+// How long a listener may be dead after there is room again.
+const RECOVERY_INTERVAL_MS = 100;

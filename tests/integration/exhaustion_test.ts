@@ -1,0 +1,103 @@
+/** What anybody can use up, as a process sees it: its descriptors, and the reader of its log. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pgtlsCommand } from "../support/pgtls.ts";
+import { makeCa, writeFiles } from "../support/pki.ts";
+import { startProcess } from "../support/process.ts";
+import { startPlainPostgres } from "../support/postgres.ts";
+import { psql } from "../support/psql.ts";
+import { connectRaw } from "../support/raw_client.ts";
+import { until } from "../support/closing_lines.ts";
+
+const ca = makeCa({ name: "CA" });
+const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost"] });
+
+Deno.test("a flood of connections past the limit of open files is turned away, and the listener survives it", async () => {
+  await using postgres = await startPlainPostgres();
+  await using files = await configFolder(postgres.port);
+  const { command, args } = pgtlsCommand("run", "-c", files.config);
+  const limited = `ulimit -n 100; exec "$0" "$@"`;
+  await using proxy = startProcess("sh", ["-c", limited, command, ...args], { env: { NO_COLOR: "1" } });
+  const port = await portOf(proxy);
+  const clients = await Promise.all(Array.from({ length: 150 }, () => connectRaw(port)));
+  await proxy.waitFor(/"level":"warn","event":"connection\.refused".*No file descriptors left.*ulimit -n/);
+  for (const client of clients) await client[Symbol.asyncDispose]();
+  const connection = `host=127.0.0.1 port=${port} user=alice dbname=demo sslmode=require connect_timeout=5`;
+  await until(
+    async () => (await psql(connection, { args: ["-c", "SELECT 1"] })).stdout === "1\n",
+    "a session",
+  );
+  assert.equal((await proxy.stop()).code, 0);
+});
+
+Deno.test("a log that nobody reads stops neither sessions nor the drain", async () => {
+  await using postgres = await startPlainPostgres();
+  await using files = await configFolder(postgres.port);
+  const { command, args } = pgtlsCommand("run", "-c", files.config);
+  const port = freePort();
+  await Deno.writeTextFile(
+    files.config,
+    (await Deno.readTextFile(files.config)).replace("127.0.0.1:0", `127.0.0.1:${port}`),
+  );
+  const child = new Deno.Command(command, { args, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
+  try {
+    await until(() => isListening(port), "the listener");
+    // Each writes a closing line of some 500 bytes; a pipe holds 64 KB.
+    for (let i = 0; i < 300; i++) {
+      await using client = await connectRaw(port);
+      await client.send(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
+      await client.readAll();
+    }
+    const { stdout, stderr } = await psql(
+      `host=127.0.0.1 port=${port} user=alice dbname=demo sslmode=require`,
+      {
+        args: ["-c", "SELECT 'still served'"],
+      },
+    );
+    assert.equal(stdout, "still served\n", stderr);
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 0);
+  } finally {
+    await child.stderr.cancel();
+    await child.status;
+  }
+});
+
+async function configFolder(backendPort: number) {
+  const dir = await Deno.makeTempDir({ prefix: "pgtls-exhaustion-" });
+  await writeFiles(dir, { "s.pem": leaf.chainPem, "s.key": leaf.keyPem });
+  const config = join(dir, "pgtls.toml");
+  await Deno.writeTextFile(
+    config,
+    `[[proxy]]
+[proxy.listener]
+bind_address = "127.0.0.1:0"
+server_cert = "s.pem"
+server_key = "s.key"
+[proxy.backend]
+address = "127.0.0.1:${backendPort}"
+tls_enabled = false
+`,
+  );
+  return { config, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
+}
+
+async function portOf(proxy: { waitFor(pattern: RegExp): Promise<RegExpMatchArray> }): Promise<number> {
+  const [, port] = await proxy.waitFor(/"listener\.bound".*"address":"127\.0\.0\.1:(\d+)"/);
+  return Number(port);
+}
+
+async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener.addr.port;
+}

@@ -1,0 +1,113 @@
+/** Whoever sends without end, before it is known who they are, costs pgtls a bounded amount of memory. */
+import assert from "node:assert/strict";
+import { eventually, onlyClosingLine } from "../support/closing_lines.ts";
+import { startFakeBackend } from "../support/fake_backend.ts";
+import type { PeerStream } from "../support/peer_stream.ts";
+import { connectRaw, connectRawTls, readError, startupMessage } from "../support/raw_client.ts";
+import { ALL_LEGS, connectOver, routeTo, startProxyTo } from "../support/two_legs.ts";
+import { startTestProxy } from "../support/proxy.ts";
+import { bytesOf, CANCEL_REQUEST, SSL_REQUEST } from "../wire/bytes.ts";
+
+/** A TLS handshake record that begins a message of 65,535 bytes, more than rustls holds, and one that goes on and on. */
+const FIRST_RECORD = handshakeRecord(Uint8Array.of(1, 0, 0xff, 0xff, 3, 3));
+const NEXT_RECORD = handshakeRecord(new Uint8Array(16_000));
+const FLOOD_BYTES = 256 << 20;
+/** Socket buffers on both sides, and what comes within the interval between two looks. */
+const TAKEN_BYTES = 64 << 20;
+
+for (const how of ["requested", "direct"] as const) {
+  Deno.test(`a client whose handshake does not end is cut off, TLS being ${how}`, async () => {
+    await using backend = await startFakeBackend(() => Promise.resolve());
+    await using proxy = await startProxyTo(backend.port, "clear");
+    await using client = await connectRaw(proxy.ports[0]!);
+    if (how === "requested") {
+      await client.send(SSL_REQUEST);
+      await client.read(1);
+    }
+    const taken = await flood(client);
+    assert.ok(taken < TAKEN_BYTES, `${taken} bytes were taken`);
+    const line = await onlyClosingLine(proxy);
+    assert.equal(line.reason, "handshake_failed");
+    assert.match(line.detail!, /sent more than 262144 bytes without completing it/);
+    assert.equal(backend.accepted, 0);
+  });
+}
+
+Deno.test("a backend whose handshake does not end is cut off", async () => {
+  const taken = Promise.withResolvers<number>();
+  await using backend = await startFakeBackend(async (tcp) => {
+    await tcp.read(SSL_REQUEST.length);
+    await tcp.send(bytesOf("S"));
+    // The ClientHello: before it, anything would be stuffed bytes.
+    await tcp.readSome();
+    await tcp.send(handshakeRecord(Uint8Array.of(2, 0, 0xff, 0xff, 3, 3)));
+    taken.resolve(await flood(tcp, handshakeRecord(new Uint8Array(16_000).fill(1))));
+  });
+  await using proxy = await startProxyTo(backend.port, "TLS");
+  await using client = await connectRawTls(proxy.ports[0]!);
+  await client.send(startupMessage());
+  assert.equal((await readError(client)).sqlstate, "08001");
+  assert.ok(await eventually(taken.promise, "the flood to end") < TAKEN_BYTES);
+  const line = await onlyClosingLine(proxy);
+  assert.equal(line.reason, "backend_tls_refused");
+  assert.match(line.detail!, /sent more than 262144 bytes without completing it/);
+});
+
+for (const legs of ALL_LEGS) {
+  Deno.test(`a client that floods before the backend has answered is held back: ${legs.name}`, async () => {
+    // It accepts, and says nothing.
+    await using backend = await startFakeBackend(() => Promise.resolve());
+    await using proxy = await startTestProxy(
+      routeTo(backend.port, legs.backend, { backend: { connect_timeout: "3s" } }),
+    );
+    await using client = await connectOver(legs.client, proxy);
+    await client.send(startupMessage());
+    const taken = await flood(client, new Uint8Array(64 << 10));
+    // A plaintext backend that does not read takes what its socket buffers hold.
+    assert.ok(taken < TAKEN_BYTES, `${taken} bytes were taken`);
+    if (legs.backend === "TLS") assert.equal((await onlyClosingLine(proxy)).reason, "backend_timeout");
+  });
+}
+
+Deno.test("a route forwards 64 CancelRequests at a time, and closes the others", async () => {
+  const mayClose = Promise.withResolvers<void>();
+  await using backend = await startFakeBackend(async (tcp) => {
+    await mayClose.promise;
+    tcp.end();
+  });
+  await using proxy = await startProxyTo(backend.port, "clear");
+  const clients: PeerStream[] = [];
+  for (let i = 0; i < 80; i++) {
+    clients.push(await connectRaw(proxy.ports[0]!));
+    await clients[i]!.send(CANCEL_REQUEST);
+  }
+  const refused = await proxy.closed(16);
+  assert.deepEqual(new Set(refused.map(({ reason }) => reason)), new Set(["limit_reached"]));
+  mayClose.resolve();
+  const all = await proxy.closed(80);
+  assert.equal(all.filter(({ reason }) => reason === "cancel_forwarded").length, 64);
+  assert.equal(backend.accepted, 64);
+  for (const client of clients) await client[Symbol.asyncDispose]();
+});
+
+/** Sends until the flood is over, the other side has closed, or nothing has been taken for a while. */
+async function flood(peer: PeerStream, chunk: Uint8Array = NEXT_RECORD): Promise<number> {
+  let taken = 0;
+  if (chunk === NEXT_RECORD) await peer.send(FIRST_RECORD);
+  while (taken < FLOOD_BYTES) {
+    if (await Promise.race([peer.send(chunk), stalled()]) === STALLED || peer.isClosed) break;
+    taken += chunk.length;
+  }
+  return taken;
+}
+
+function stalled(): Promise<typeof STALLED> {
+  return new Promise((resolve) => setTimeout(() => resolve(STALLED), STALL_MS));
+}
+
+function handshakeRecord(content: Uint8Array): Uint8Array {
+  return bytesOf(Uint8Array.of(0x16, 3, 3, content.length >> 8, content.length & 0xff), content);
+}
+
+const STALLED = Symbol("stalled");
+const STALL_MS = 1_000;
