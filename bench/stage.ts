@@ -1,0 +1,110 @@
+/** What every figure stands on: two PostgreSQL servers, certificates, and a folder for files. */
+
+import { join } from "node:path";
+import { issueCertificate, type IssuedCertificate } from "../src/demo/issuer.ts";
+import { type PostgresServer, startPostgres } from "../src/demo/postgres.ts";
+import { findPrograms, type Programs, runPgbench } from "./programs.ts";
+
+/** How long and how much to measure. */
+export interface Effort {
+  readonly querySeconds: number;
+  readonly copyRows: number;
+  readonly connections: number;
+  readonly idleConnections: number;
+}
+
+/** Options of {@linkcode openStage}. */
+export interface StageOptions {
+  readonly effort: Effort;
+  /** The main.ts of other trees, which run as contestants of their own next to this one's. */
+  readonly also: readonly string[];
+}
+
+/** The servers and files of one benchmark run. */
+export interface Stage extends StageOptions {
+  readonly programs: Programs;
+  readonly dir: string;
+  /** PostgreSQL without TLS, with pgbench's tables. */
+  readonly plain: PostgresServer;
+  /** PostgreSQL that takes TLS only, with pgbench's tables. */
+  readonly tls: PostgresServer;
+  readonly files: StageFiles;
+}
+
+/** Absolute paths of PEM files. */
+export interface StageFiles {
+  readonly serverCert: string;
+  readonly serverKey: string;
+  /** The CA of the TLS backend alone. */
+  readonly oneCa: string;
+  /** The CA of the TLS backend behind `BUNDLE_SIZE - 1` others, the way cloud databases publish theirs. */
+  readonly manyCas: string;
+}
+
+/**
+ * Starts the servers and makes the certificates; `stack` ends and removes them all.
+ *
+ * @throws {Error} If pgbench, psql or PostgreSQL is missing. Says which Debian package has it.
+ */
+export async function openStage(stack: AsyncDisposableStack, options: StageOptions): Promise<Stage> {
+  const programs = findPrograms();
+  const dir = await Deno.makeTempDir({ prefix: "pgtls-bench-" });
+  stack.defer(() => Deno.remove(dir, { recursive: true }));
+  const ca = certificateAuthority("bench CA");
+  const server = issue("localhost", ca);
+  const files = await writeFiles(dir, ca, server);
+  const settings = { max_connections: String(options.effort.idleConnections + SPARE_SESSIONS) };
+  const plain = stack.use(await startPostgres({ hba: ["host all all 127.0.0.1/32 trust"], settings }));
+  const tls = stack.use(
+    await startPostgres({
+      hba: ["hostssl all all 127.0.0.1/32 trust"],
+      tls: { cert: server.certPem, key: server.keyPem },
+      settings,
+    }),
+  );
+  for (const { port } of [plain, tls]) {
+    const sslmode = port === tls.port ? "require" : "disable";
+    await runPgbench(programs.pgbench, { port, sslmode }, ["-i", "-q", "-s", "1"]);
+  }
+  await plain.query("CREATE TABLE sink (line text)");
+  return { ...options, programs, dir, plain, tls, files };
+}
+
+async function writeFiles(
+  dir: string,
+  ca: IssuedCertificate,
+  server: IssuedCertificate,
+): Promise<StageFiles> {
+  const others = Array.from({ length: BUNDLE_SIZE - 1 }, (_, i) => certificateAuthority(`other CA ${i + 1}`));
+  const write = async (name: string, text: string) => {
+    const path = join(dir, name);
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+    return path;
+  };
+  return {
+    serverCert: await write("server.pem", server.certPem),
+    serverKey: await write("server.key", server.keyPem),
+    oneCa: await write("one_ca.pem", ca.certPem),
+    manyCas: await write("many_cas.pem", [...others, ca].map(({ certPem }) => certPem).join("")),
+  };
+}
+
+function certificateAuthority(name: string): IssuedCertificate {
+  return issueCertificate({ name, purpose: "ca", ...validity() });
+}
+
+function issue(name: string, ca: IssuedCertificate): IssuedCertificate {
+  return issueCertificate({ name, purpose: "server", sans: [name, "127.0.0.1"], ...validity() }, ca);
+}
+
+function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
+  return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + 30 * DAY_MS) };
+}
+
+/** How many CAs the big bundle has; the public bundles of cloud databases hold more than a hundred. */
+export const BUNDLE_SIZE = 140;
+
+// pgbench's clients, our own queries and those that are still closing.
+const SPARE_SESSIONS = 60;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
