@@ -6,6 +6,7 @@ import type { Config, RouteConfig } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { Gate } from "./connection/gate.ts";
+import { Endpoint } from "./connection/endpoint.ts";
 import { listen, type Listener } from "./connection/listen.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
@@ -52,8 +53,9 @@ export class Server {
     });
     const problems: Problem[] = [];
     for (const route of routes) {
+      const endpoint = new Endpoint(route.config.listener.bindAddress, [route]);
       try {
-        const listener = await listen(route, (accepted) => gate.serve(accepted, surroundings));
+        const listener = await listen(endpoint, (accepted) => gate.serve(accepted, surroundings));
         bound.push({ route, listener });
       } catch (error) {
         problems.push(bindProblem(route.config, error));

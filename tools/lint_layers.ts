@@ -184,7 +184,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     values: ["connection", "wire", "tls", "scope", "auth", "errors"],
     types: ["config/types", "observe/events"],
   },
-  observe: { values: ["observe", "errors", "printable"], types: ["config/types", "tls"] },
+  observe: { values: ["observe", "errors", "printable", "tls/record"], types: ["config/types", "tls"] },
   admin: {
     values: ["admin", "observe", "tls/source", "scope", "errors", "version"],
     types: ["config/types", "tls"],

@@ -1,7 +1,7 @@
 /** TLS facts and certificates as lines a person reads. */
 
 import { X509Certificate } from "node:crypto";
-import type { TlsFacts } from "../tls/peer.ts";
+import type { TlsFacts } from "../tls/record.ts";
 
 /** What the connection agreed on, then each certificate of `chain`. */
 export function describeFacts(facts: TlsFacts): string[] {

@@ -4,10 +4,9 @@
  */
 
 import { z } from "zod";
-import type { Address } from "./types.ts";
+import type { Address, TcpAddress } from "./types.ts";
 
-/** A host and a port. The host is a DNS name in lower case, or an IP address in its shortest form. */
-export type TcpAddress = Address & { readonly kind: "tcp" };
+export type { TcpAddress } from "./types.ts";
 
 /**
  * Reads `host:port`, `1.2.3.4:port` or `[::1]:port`.

@@ -5,6 +5,9 @@ export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** A host and a port. The host is a DNS name in lower case, or an IP address in its shortest form. */
+export type TcpAddress = Address & { readonly kind: "tcp" };
+
 /** `false`: no certificate asked for; `true`: required; `"optional"`: asked for, reported, not required. */
 export type Mtls = boolean | "optional";
 
@@ -13,7 +16,7 @@ export type TlsVersion = "1.2" | "1.3";
 
 /** `[proxy.listener]`. File paths are absolute. */
 export interface ListenerConfig {
-  readonly bindAddress: Address & { readonly kind: "tcp" };
+  readonly bindAddress: TcpAddress;
   readonly tlsEnabled: boolean;
   /** Absolute path; `null` if and only if `tlsEnabled` is false. */
   readonly serverCert: string | null;
@@ -58,7 +61,7 @@ export interface RouteConfig {
 
 /** `[admin]`: as a listener, plus nothing. */
 export interface AdminConfig {
-  readonly bindAddress: Address & { readonly kind: "tcp" };
+  readonly bindAddress: TcpAddress;
   readonly serverCert: string | null;
   readonly serverKey: string | null;
   readonly mtls: Mtls;

@@ -1,6 +1,7 @@
 /** The facts of the client's TLS connection, with what is known of its identity. */
 
-import { type TlsFacts, tlsFacts } from "../tls/peer.ts";
+import { tlsFacts } from "../tls/peer.ts";
+import type { TlsFacts } from "../tls/record.ts";
 import type { ClientIdentity } from "../tls/verify.ts";
 import type { Secured } from "./handshake.ts";
 

@@ -46,7 +46,7 @@ export class Gate {
     this.#recovery = null;
   }
 
-  #refuse({ socket, route }: Accepted, surroundings: Surroundings): void {
+  #refuse({ socket, endpoint }: Accepted, surroundings: Surroundings): void {
     socket.destroy();
     this.#refused++;
     this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);
@@ -56,7 +56,7 @@ export class Gate {
       "No file descriptors left for another connection: expected a higher limit (ulimit -n, LimitNOFILE)";
     this.#options.observe({
       event: "connection.refused",
-      route: route.config.name,
+      route: endpoint.defaultRoute.config.name,
       count: this.#refused,
       detail,
     });

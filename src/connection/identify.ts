@@ -5,7 +5,7 @@
 
 import { ProtocolError } from "../errors.ts";
 import { ALPN_POSTGRESQL } from "../tls/acceptor.ts";
-import type { TlsFacts } from "../tls/peer.ts";
+import type { TlsFacts } from "../tls/record.ts";
 import { type ClientIdentity, plaintextClient, verifyClient } from "../tls/verify.ts";
 import { factsOf } from "./facts.ts";
 import type { Secured } from "./handshake.ts";

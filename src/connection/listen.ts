@@ -1,14 +1,14 @@
-/** Stage 1: bind a route's address and accept. Gives `Accepted`. */
+/** Stage 1: bind an address and accept. Gives `Accepted`. */
 
 import { createServer, type Server, type Socket } from "node:net";
-import type { Route } from "./route.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { formatAddress, ignore } from "./socket.ts";
 
 /** A TCP connection nobody has spoken on yet. */
 export interface Accepted {
   /** Short random ID, unique enough to find one connection in a day's log. */
   readonly id: string;
-  readonly route: Route;
+  readonly endpoint: Endpoint;
   readonly socket: Socket;
   /** `address:port` of the client. */
   readonly client: string;
@@ -31,13 +31,13 @@ export interface Listener {
 }
 
 /**
- * Binds the route's address.
+ * Binds the endpoint's address.
  *
  * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
  */
-export async function listen(route: Route, serve: (accepted: Accepted) => void): Promise<Listener> {
-  const { host, port } = route.config.listener.bindAddress;
-  const onConnection = (socket: Socket) => serve(accept(socket, route));
+export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => void): Promise<Listener> {
+  const { host, port } = endpoint.address;
+  const onConnection = (socket: Socket) => serve(accept(socket, endpoint));
   let server = await bind({ host, port }, onConnection);
   const address = addressOf(server, host);
   return {
@@ -64,12 +64,12 @@ function bind(address: Listener["address"], onConnection: (socket: Socket) => vo
   });
 }
 
-function accept(socket: Socket, route: Route): Accepted {
+function accept(socket: Socket, endpoint: Endpoint): Accepted {
   // Whatever happens on the wire is somebody's to read as an event; it must never end the process.
   socket.on("error", ignore);
   return {
     id: `c-${crypto.randomUUID().slice(0, 8)}`,
-    route,
+    endpoint,
     socket,
     client: formatAddress(socket.remoteAddress, socket.remotePort),
     acceptedAt: performance.now(),

@@ -4,10 +4,12 @@ import { StageError } from "../errors.ts";
 import { ClientNegotiation } from "../wire/client_negotiation.ts";
 import { type CancelRequest, MAX_STARTUP_PACKET_BYTES, type StartupMessage } from "../wire/startup_packet.ts";
 import type { Accepted } from "./listen.ts";
+import type { Route } from "./route.ts";
 import { readClient } from "./socket.ts";
 
-/** How the client wants to speak. */
+/** How the client wants to speak, and on which route. */
 export interface Negotiated extends Accepted {
+  readonly route: Route;
   readonly transport:
     | { readonly kind: "requested_tls" | "direct_tls" }
     | {
@@ -25,7 +27,8 @@ export interface Negotiated extends Accepted {
  * @throws {StageError} `tls_required`, `plaintext_cancel_refused`, `client_closed`, `client_lost`, or the signal's reason.
  */
 export async function negotiate(accepted: Accepted, signal: AbortSignal): Promise<Negotiated> {
-  const { socket, route } = accepted;
+  const { socket, endpoint } = accepted;
+  const route = endpoint.defaultRoute;
   const { tlsEnabled, unsafeAllowPlaintext, plaintextCancel } = route.config.listener;
   const machine = new ClientNegotiation({
     tls: !tlsEnabled ? "off" : unsafeAllowPlaintext ? "optional" : "required",
@@ -44,12 +47,17 @@ export async function negotiate(accepted: Accepted, signal: AbortSignal): Promis
         break;
       case "tls":
         if (event.how === "direct") socket.unshift(event.prefix);
-        return { ...accepted, transport: { kind: event.how === "direct" ? "direct_tls" : "requested_tls" } };
+        return {
+          ...accepted,
+          route,
+          transport: { kind: event.how === "direct" ? "direct_tls" : "requested_tls" },
+        };
       case "refuse_plaintext":
         throw new StageError("tls_required", "Cannot serve a client that does not ask for TLS");
       case "startup_message":
         return {
           ...accepted,
+          route,
           transport: { kind: "plaintext", packet: event.packet, rest: machine.takeRest() },
         };
       case "cancel_request":
@@ -58,6 +66,7 @@ export async function negotiate(accepted: Accepted, signal: AbortSignal): Promis
         }
         return {
           ...accepted,
+          route,
           transport: { kind: "plaintext", packet: event.packet, rest: machine.takeRest() },
         };
       case "eof":

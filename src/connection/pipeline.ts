@@ -34,7 +34,7 @@ export async function serveConnection(accepted: Accepted, surroundings: Surround
 
 /** From the first byte to a client that is known and may go on, within `startup_timeout`. */
 async function admit(accepted: Accepted, progress: Progress): Promise<Authorized> {
-  const { startupTimeoutMs } = accepted.route.config.listener;
+  const { startupTimeoutMs } = accepted.endpoint.defaultRoute.config.listener;
   const late = `No StartupMessage within ${startupTimeoutMs} ms (startup_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(startupTimeoutMs, "startup_timeout", late));
   try {

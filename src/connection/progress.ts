@@ -6,7 +6,7 @@
 import type { Socket } from "node:net";
 import { type CloseReason, type Failure, PeerRejectedError, type StageError } from "../errors.ts";
 import type { ConnectionFields, Observer, PgtlsEvent } from "../observe/events.ts";
-import { summarizeTls, type TlsFacts } from "../tls/peer.ts";
+import type { TlsFacts } from "../tls/record.ts";
 import { encodeErrorResponse } from "../wire/error_response.ts";
 import type { Authorized } from "./authorize.ts";
 import type { Backend } from "./connect_backend.ts";
@@ -17,6 +17,7 @@ import type { Identified } from "./identify.ts";
 import type { Accepted } from "./listen.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { Session } from "./relay.ts";
+import type { Route } from "./route.ts";
 import { closeGracefully } from "./socket.ts";
 import type { Started } from "./startup.ts";
 import { advance, type State, type Step } from "./state.ts";
@@ -34,6 +35,7 @@ export class Progress {
   readonly #surroundings: Surroundings;
   readonly #sockets: Socket[] = [];
   #state: State = "accepted";
+  #route: Route | null;
   #secured: Secured | null = null;
   #clientTls: TlsFacts | null = null;
   #started: Started | null = null;
@@ -44,6 +46,7 @@ export class Progress {
 
   constructor(accepted: Accepted, surroundings: Surroundings) {
     this.#accepted = accepted;
+    this.#route = accepted.endpoint.onlyRoute;
     this.#surroundings = surroundings;
     surroundings.connections.add(this);
     this.own(accepted.socket);
@@ -63,6 +66,7 @@ export class Progress {
 
   negotiated(negotiated: Negotiated): Negotiated {
     const { kind } = negotiated.transport;
+    this.#route = negotiated.route;
     this.#step({ event: "negotiation.completed", transport: kind });
     return negotiated;
   }
@@ -70,7 +74,7 @@ export class Progress {
   secured(secured: Secured): Secured {
     this.#secured = secured;
     if (secured.tls) this.own(secured.stream);
-    this.#step({ event: "handshake.completed", tls: () => summarize(factsOf(secured, null)) });
+    this.#step({ event: "handshake.completed", tls: factsOf(secured, null) });
     return secured;
   }
 
@@ -105,7 +109,7 @@ export class Progress {
 
   connected(backend: Backend): Backend {
     this.#backend = backend;
-    this.#step({ event: "backend.connected", backend: backend.address, tls: () => summarize(backend.tls) });
+    this.#step({ event: "backend.connected", backend: backend.address, tls: backend.tls });
     return backend;
   }
 
@@ -176,8 +180,8 @@ export class Progress {
       bytes_from_client: client.bytesRead,
       bytes_from_backend: this.#backend?.stream.bytesRead ?? 0,
       duration_ms: Math.round((performance.now() - this.#accepted.acceptedAt) * 1000) / 1000,
-      client_tls: () => summarize(this.#clientTls),
-      backend_tls: () => summarize(this.#backend?.tls ?? null),
+      client_tls: this.#clientTls,
+      backend_tls: this.#backend?.tls ?? null,
       ...(reason === "internal_error" && cause instanceof Error ? { stack: cause.stack ?? "" } : {}),
     };
   }
@@ -188,8 +192,9 @@ export class Progress {
   }
 
   #emit(body: Body): void {
-    const { id, route, client } = this.#accepted;
-    this.#surroundings.observe({ connection: id, route: route.config.name, client, ...body } as PgtlsEvent);
+    const { id, client } = this.#accepted;
+    const route = this.#route?.config.name ?? null;
+    this.#surroundings.observe({ connection: id, route, client, ...body } as PgtlsEvent);
   }
 }
 
@@ -205,8 +210,4 @@ function userAndDatabase(started: Started | null): { user: string | null; databa
   const user = parameters.get("user") ?? null;
   // PostgreSQL's own default, for an empty name too.
   return { user, database: parameters.get("database") || user };
-}
-
-function summarize(facts: TlsFacts | null): unknown {
-  return facts && summarizeTls(facts);
 }

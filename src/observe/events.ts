@@ -1,12 +1,19 @@
-/** The one vocabulary of what happens: read by the log now, by metrics and the admin page alike. */
+/**
+ * The one vocabulary of what happens: read by log, metrics and admin alike.
+ *
+ * Events are plain data, so that they can cross from one isolate to another. TLS connections are described by their
+ * facts (DER); whoever shows them makes of those what it needs.
+ */
 
 import type { CloseReason, Problem, RejectionCode } from "../errors.ts";
+import type { TlsFacts } from "../tls/record.ts";
 
 /** Fields every event of a connection carries. */
 export interface ConnectionFields {
   /** Short random ID, the same in every event of one connection. */
   readonly connection: string;
-  readonly route: string;
+  /** The route's name; `null` until a server name has chosen one of several. */
+  readonly route: string | null;
   /** `address:port` of the client. */
   readonly client: string;
 }
@@ -27,6 +34,7 @@ export type PgtlsEvent =
   }
   | {
     readonly event: "connection.refused";
+    /** A route of the address they came to. */
     readonly route: string;
     /** Connections refused since the last such line; there is one a second at most. */
     readonly count: number;
@@ -37,7 +45,7 @@ export type PgtlsEvent =
     readonly event: "negotiation.completed";
     readonly transport: "requested_tls" | "direct_tls" | "plaintext";
   }
-  | ConnectionFields & { readonly event: "handshake.completed"; readonly tls: Lazy }
+  | ConnectionFields & { readonly event: "handshake.completed"; readonly tls: TlsFacts | null }
   | ConnectionFields & { readonly event: "peer.verified"; readonly identity: string }
   | ConnectionFields & {
     readonly event: "peer.rejected";
@@ -52,7 +60,11 @@ export type PgtlsEvent =
   }
   | ConnectionFields & { readonly event: "cancel.received"; readonly encrypted: boolean }
   | ConnectionFields & { readonly event: "connection.authorized" }
-  | ConnectionFields & { readonly event: "backend.connected"; readonly backend: string; readonly tls: Lazy }
+  | ConnectionFields & {
+    readonly event: "backend.connected";
+    readonly backend: string;
+    readonly tls: TlsFacts | null;
+  }
   | ConnectionFields & {
     readonly event: "backend.failed";
     readonly reason: CloseReason;
@@ -73,16 +85,13 @@ export interface ConnectionClosed extends ConnectionFields {
   readonly bytes_from_client: number;
   readonly bytes_from_backend: number;
   readonly duration_ms: number;
-  /** The TLS record of the client's connection, `null` without TLS. */
-  readonly client_tls: Lazy;
-  /** The TLS record of the connection to the backend, `null` without TLS. */
-  readonly backend_tls: Lazy;
+  /** The TLS of the client's connection, `null` without TLS. */
+  readonly client_tls: TlsFacts | null;
+  /** The TLS of the connection to the backend, `null` without TLS. */
+  readonly backend_tls: TlsFacts | null;
   /** The stack of an internal error: the one thing here that is our fault. */
   readonly stack?: string;
 }
-
-/** A value made only if somebody reads it: names and fingerprints cost more than most lines are worth. */
-export type Lazy = () => unknown;
 
 /** Takes every event. Must not throw and must not block. */
 export type Observer = (event: PgtlsEvent) => void;

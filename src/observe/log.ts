@@ -2,6 +2,7 @@
 
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 import type { LogLevel } from "../config/types.ts";
+import { summarizeTls, type TlsFacts } from "../tls/record.ts";
 import type { Observer, PgtlsEvent } from "./events.ts";
 import { formatJson, formatText } from "./log_format.ts";
 import { LogWriter } from "./log_writer.ts";
@@ -31,8 +32,8 @@ export function startLog(options: LogOptions): Observer {
   const logger = getLogger(["pgtls"]);
   return (event) => {
     const { event: name, ...fields } = event;
-    // A function is called by the logger only if the level is wanted.
-    logger[LOGTAPE_METHODS[levelOf(event)]](name, () => resolveLazy(fields));
+    // A function is called by the logger only if the level is wanted: names and fingerprints cost more than most lines.
+    logger[LOGTAPE_METHODS[levelOf(event)]](name, () => summarize(fields));
   };
 }
 
@@ -88,11 +89,17 @@ export function levelOf(event: PgtlsEvent): LogLevel {
   }
 }
 
-function resolveLazy(fields: Record<string, unknown>): Record<string, unknown> {
+/** A line carries fingerprints where the facts have certificates (docs/decisions/0002). */
+function summarize(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === "function" ? value() : value]),
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      TLS_FIELDS.has(name) && value !== null ? summarizeTls(value as TlsFacts) : value,
+    ]),
   );
 }
+
+const TLS_FIELDS: ReadonlySet<string> = new Set(["tls", "client_tls", "backend_tls"]);
 
 const LOGTAPE_LEVELS = {
   trace: "trace",

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
-import type { TlsSummary } from "../../src/tls/peer.ts";
+import { summarizeTls } from "../../src/tls/record.ts";
 import { basicConstraints, CLIENT_AUTH, extendedKeyUsage, names } from "../support/certificate_extensions.ts";
 import {
   type CertificateSpec,
@@ -174,7 +174,7 @@ async function tryBackend({ certificate, serverName = "localhost" }: Backend) {
   const naively = await isTakenNaively(postgres.port, serverName) ? "taken" : "refused";
   const answer = await sClient(proxy.ports[0]!);
   const [closed] = await proxy.closed(1);
-  const tls = closed!.backend_tls() as TlsSummary | null;
+  const tls = closed!.backend_tls && summarizeTls(closed!.backend_tls);
   return { naively, answer, events: proxy.events.filter(isEvent("backend.failed")), tls };
 }
 

@@ -1,6 +1,6 @@
 /** Traps 4 and 5: the runtime appends the `ca` of a server to the chain it sends, and parses it for every connection. */
 import assert from "node:assert/strict";
-import type { TlsSummary } from "../../src/tls/peer.ts";
+import { summarizeTls } from "../../src/tls/record.ts";
 import { LET_IN, requiring, startNaiveServer } from "../support/naive_tls.ts";
 import { type Ca, makeCa, writeFiles } from "../support/pki.ts";
 import { startTlsPostgres } from "../support/postgres.ts";
@@ -50,8 +50,8 @@ Deno.test("a bundle of 140 CAs on each leg works, and is not sent to clients", a
     const { stdout, stderr } = await psql(`${target} ${certificate}`, { args: ["-c", "SELECT 42"] });
     assert.equal(stdout, "42\n", stderr);
     const closed = (await proxy.closed(5)).at(-1)!;
-    assert.equal((closed.client_tls() as TlsSummary).client_cert_name, "CN=alice");
-    assert.notEqual(closed.backend_tls(), null);
+    assert.equal(summarizeTls(closed.client_tls!).client_cert_name, "CN=alice");
+    assert.notEqual(closed.backend_tls, null);
   });
 });
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { type AddressInfo, createServer } from "node:net";
 import { type TlsOptions, TLSSocket } from "node:tls";
 import type { RejectionCode } from "../../src/errors.ts";
-import type { TlsSummary } from "../../src/tls/peer.ts";
+import { summarizeTls } from "../../src/tls/record.ts";
 import { CLIENT_AUTH, extendedKeyUsage } from "../support/certificate_extensions.ts";
 import { fromNow, issue, makeLeaf, makeRoot } from "../support/chain_builder.ts";
 import { startCountingBackend } from "../support/counting_backend.ts";
@@ -82,7 +82,7 @@ Deno.test("psql shows why it was refused, and the log says more", async (t) => {
   }
   const closed = await proxy.closed(2 * Object.keys(REFUSALS).length);
   for (const { reason, client_tls } of closed) {
-    const tls = client_tls() as TlsSummary;
+    const tls = summarizeTls(client_tls!);
     assert.equal(reason, "peer_rejected");
     assert.ok(tls.client_cert_error?.startsWith("Cannot accept "), "the TLS record says it, too");
   }

@@ -1,7 +1,7 @@
 /** Resumption stays on (Java and .NET clients rely on it), and each resumed session is judged anew. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { TlsSummary } from "../../src/tls/peer.ts";
+import { summarizeTls, type TlsSummary } from "../../src/tls/record.ts";
 import { startCountingBackend } from "../support/counting_backend.ts";
 import { makeCa, makeSelfSigned } from "../support/pki.ts";
 import { startPlainPostgres } from "../support/postgres.ts";
@@ -84,7 +84,7 @@ async function withTicket(use: (ticket: string) => Promise<void>): Promise<void>
 }
 
 async function summaries(proxy: TestProxy, count: number): Promise<(TlsSummary | null)[]> {
-  return (await proxy.closed(count)).map((closed) => closed.client_tls() as TlsSummary | null);
+  return (await proxy.closed(count)).map((closed) => closed.client_tls && summarizeTls(closed.client_tls));
 }
 
 /** The clock of this process put forward: pgtls runs in it, the runtime's TLS and OpenSSL keep the machine's. */

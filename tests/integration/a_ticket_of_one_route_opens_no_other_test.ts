@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { TlsSummary } from "../../src/tls/peer.ts";
+import { summarizeTls } from "../../src/tls/record.ts";
 import { startCountingBackend } from "../support/counting_backend.ts";
 import { LET_IN, requiring, startNaiveServer } from "../support/naive_tls.ts";
 import { type Leaf, makeCa, makeSelfSigned } from "../support/pki.ts";
@@ -107,7 +107,7 @@ async function cross(crossing: Crossing, version: "1.2" | "1.3", ticket: string)
   assert.equal(refused.ready, false);
   assert.equal(guarded.accepts(), 0, "nothing may be dialled");
   const [, closed] = await proxy.closed(2);
-  const summary = closed!.client_tls() as TlsSummary;
+  const summary = summarizeTls(closed!.client_tls!);
   assert.deepEqual([closed!.route, closed!.reason, summary.resumed], ["route1", "peer_rejected", true]);
   assert.deepEqual(proxy.events.filter(isEvent("peer.rejected")).map(({ code }) => code), [crossing.code]);
 }

@@ -49,7 +49,7 @@ for (const legs of ALL_LEGS) {
       assert.deepEqual([line.bytes_from_client, line.bytes_from_backend], [request.length, 0]);
       const received = proxy.events.find(isEvent("cancel.received"));
       assert.equal(received?.encrypted, legs.client === "TLS");
-      assert.equal(proxy.events.find(isEvent("backend.connected"))?.tls() !== null, legs.backend === "TLS");
+      assert.equal(proxy.events.find(isEvent("backend.connected"))?.tls !== null, legs.backend === "TLS");
     });
   }
 }

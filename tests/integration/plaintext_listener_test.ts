@@ -26,8 +26,8 @@ Deno.test("psql without TLS reaches a backend that takes TLS only", async () => 
   const required = await psql(`${connection} sslmode=require`);
   assert.match(required.stderr, /server does not support SSL, but SSL was required/);
   for (const line of await closingLines(proxy)) {
-    assert.equal(line.client_tls(), null);
-    assert.equal(line.user === null, line.backend_tls() === null);
+    assert.equal(line.client_tls, null);
+    assert.equal(line.user === null, line.backend_tls === null);
   }
 });
 

@@ -1,6 +1,21 @@
 import assert from "node:assert/strict";
+import type { TlsFacts } from "../../src/tls/record.ts";
+import { makeCa } from "../support/pki.ts";
 import type { ConnectionClosed, PgtlsEvent } from "../../src/observe/events.ts";
 import { levelOf, type LogOptions, startLog } from "../../src/observe/log.ts";
+
+const pki = makeCa({ name: "clients" });
+
+const FACTS: TlsFacts = {
+  serverCert: null,
+  clientChain: [pki.issue({ name: "alice", purpose: "client" }).der],
+  clientCertError: null,
+  tlsVersion: 0x0304,
+  cipherSuite: 0x1301,
+  alpn: null,
+  serverName: null,
+  resumed: false,
+};
 
 const CLOSED: ConnectionClosed = {
   event: "connection.closed",
@@ -15,8 +30,8 @@ const CLOSED: ConnectionClosed = {
   bytes_from_client: 10,
   bytes_from_backend: 20,
   duration_ms: 1.5,
-  client_tls: () => ({ tls_version: 0x0304, client_cert_name: "CN=alice" }),
-  backend_tls: () => null,
+  client_tls: FACTS,
+  backend_tls: null,
 };
 
 Deno.test("log in JSON is one object a line, with time, level and event first", () => {
@@ -25,7 +40,8 @@ Deno.test("log in JSON is one object a line, with time, level and event first", 
   assert.deepEqual(Object.keys(parsed).slice(0, 3), ["time", "level", "event"]);
   assert.equal(parsed.level, "info");
   assert.equal(parsed.event, "connection.closed");
-  assert.deepEqual(parsed.client_tls, { tls_version: 772, client_cert_name: "CN=alice" });
+  assert.deepEqual([parsed.client_tls.tls_version, parsed.client_tls.client_cert_name], [772, "CN=alice"]);
+  assert.match(parsed.client_tls.client_cert_sha256, /^[0-9a-f]{64}$/);
   assert.equal(parsed.backend_tls, null);
 });
 
@@ -58,7 +74,12 @@ Deno.test("log cuts text of thousands of characters", () => {
 });
 
 Deno.test("log leaves out what is below its level, and does not even compute it", () => {
-  const neverRead = { ...CLOSED, client_tls: () => assert.fail("computed") };
+  const clientChain = {
+    get 0(): Uint8Array {
+      return assert.fail("computed");
+    },
+  } as unknown as Uint8Array[];
+  const neverRead = { ...CLOSED, client_tls: { ...FACTS, clientChain } };
   assert.deepEqual(linesOf([neverRead], { level: "error", format: "json" }), []);
 });
 

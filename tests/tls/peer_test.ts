@@ -4,14 +4,8 @@ import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { type AcceptorOptions, TlsAcceptor } from "../../src/tls/acceptor.ts";
 import { connectTls } from "../../src/tls/connector.ts";
-import {
-  presentedChain,
-  summarizeTls,
-  type TlsFacts,
-  tlsFacts,
-  tlsRecord,
-  toPem,
-} from "../../src/tls/peer.ts";
+import { presentedChain, tlsFacts } from "../../src/tls/peer.ts";
+import { summarizeTls, type TlsFacts, tlsRecord, toPem } from "../../src/tls/record.ts";
 import { issue, makeRoot } from "../support/chain_builder.ts";
 import { issueBer, issueOld } from "../support/odd_certificates.ts";
 import { PeerStream } from "../support/peer_stream.ts";
