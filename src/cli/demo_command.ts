@@ -1,5 +1,6 @@
 /** Joins the demo with the proxy itself. */
 
+import { launcherGone } from "../demo/launchers.ts";
 import { type DemoOptions, type DemoProxy, runDemo } from "./demo.ts";
 import { EXIT } from "./report.ts";
 import { startProxy, stopSignal } from "./run.ts";
@@ -12,7 +13,13 @@ export async function runDemoCommand(options: { readonly port?: string }): Promi
     return EXIT.usage;
   }
   const demo: DemoOptions = port === undefined ? {} : { port };
-  return await runDemo(demo, { startProxy: startDemoProxy, stopSignal });
+  const watch = new AbortController();
+  const stopped = () => Promise.race([stopSignal(), launcherGone(watch.signal)]);
+  try {
+    return await runDemo(demo, { startProxy: startDemoProxy, stopSignal: stopped });
+  } finally {
+    watch.abort();
+  }
 }
 
 async function startDemoProxy(configFile: string): Promise<DemoProxy> {

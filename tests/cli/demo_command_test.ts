@@ -1,7 +1,8 @@
 /** `pgtls demo` as a user meets it: the printed psql line, pasted into another shell, and Ctrl-C. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { pgtls, startPgtls } from "../support/pgtls.ts";
-import { run } from "../support/process.ts";
+import { run, startProcess } from "../support/process.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`pgtls demo prints a psql line that works when pasted, and ${signal} removes everything`, async () => {
@@ -31,6 +32,18 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     );
   });
 }
+
+Deno.test("pgtls demo ends and removes everything when npx or the task that started it is killed", async () => {
+  const launcher = startProcess("npx", ["-y", `deno@${Deno.version.deno}`, "task", "demo", "--port", "0"], {
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    env: { NO_COLOR: "1" },
+  });
+  await launcher.waitFor(/^psql .*$/m, 120_000);
+  const [, folder] = launcher.output().stdout.match(/^Making certificates in (.+)$/m)!;
+  const { stdout } = await launcher.stop("SIGTERM");
+  assert.match(stdout, /^Stopping pgtls and PostgreSQL$/m);
+  await assert.rejects(Deno.stat(folder!), Deno.errors.NotFound);
+});
 
 Deno.test("pgtls demo on a taken port says so and ends with 1", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
