@@ -76,7 +76,10 @@ export class ProtocolError extends Error {
  */
 export class StageError extends Error {
   readonly reason: CloseReason;
-  /** What the client is told instead of the table's text; only the backend's own words (before TLS) use it. */
+  /**
+   * What the client is told instead of the table's text; used for the
+   * backend's own words (before TLS) and for what is worded by when it happens (drain).
+   */
   readonly answer: ErrorAnswer | undefined;
 
   constructor(reason: CloseReason, message: string, options?: ErrorOptions & { answer?: ErrorAnswer }) {

@@ -5,13 +5,14 @@
 import type { Config, RouteConfig } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
+import { drainConnections } from "./connection/drain.ts";
 import { Gate } from "./connection/gate.ts";
 import { Endpoint } from "./connection/endpoint.ts";
 import { listen, type Listener } from "./connection/listen.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
-import { ConfigError, type Problem, StageError } from "./errors.ts";
+import { ConfigError, type Problem } from "./errors.ts";
 import type { Observer } from "./observe/events.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
@@ -76,7 +77,8 @@ export class Server {
   }
 
   /**
-   * Stops accepting, ends idle sessions with 57P01, lets busy ones finish, and after `timeoutMs` ends those too.
+   * Stops accepting, ends idle sessions with 57P01, lets busy ones finish, and after `timeoutMs` ends those too
+   * (connection/drain.ts).
    *
    * @returns How many connections the timeout cut.
    */
@@ -85,20 +87,7 @@ export class Server {
     observe({ event: "server.draining", connections: connections.size, drain_timeout_ms: timeoutMs });
     this.#gate.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
-    const draining = new StageError("server_draining", "pgtls is shutting down");
-    const end = performance.now() + timeoutMs;
-    while (connections.size > 0 && performance.now() < end) {
-      for (const connection of connections) if (connection.isIdle) connection.stop(draining);
-      await sleep(Math.min(DRAIN_POLL_MS, timeoutMs));
-    }
-    const cut = connections.size;
-    for (const connection of connections) connection.stop(draining);
-    const lastCall = performance.now() + LAST_WORDS_MS;
-    while (connections.size > 0 && performance.now() < lastCall) await sleep(DRAIN_POLL_MS);
-    for (const connection of connections) connection.destroy();
-    // Each writes its closing line as soon as it has noticed.
-    const notice = performance.now() + NOTICE_MS;
-    while (connections.size > 0 && performance.now() < notice) await sleep(1);
+    const cut = await drainConnections(connections, timeoutMs);
     observe({ event: "server.stopped", connections_cut: cut });
     return cut;
   }
@@ -142,22 +131,9 @@ function boundEvent(route: Route, listener: Listener): Parameters<Observer>[0] {
   };
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 const BIND_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: "address already in use, expected a free one (is another pgtls or PostgreSQL running there?)",
   EACCES: "permission denied, expected a port this user may bind (1024 or above without privileges)",
   EADDRNOTAVAIL: "this machine has no such address, expected one of its own, 0.0.0.0 or [::]",
   ENOTFOUND: "the host name does not resolve",
 };
-
-// Idle is looked for this often during a drain: quick for people, nothing for the machine.
-const DRAIN_POLL_MS = 50;
-
-// After drain_timeout, as long as clients get to read why.
-const LAST_WORDS_MS = 1_000;
-
-// A destroyed socket is noticed in the next turn of the event loop; this is for thousands of them.
-const NOTICE_MS = 500;

@@ -20,7 +20,12 @@ export interface Accepted {
 export interface Listener {
   /** The address bound, with the port the system chose where the configuration says 0. */
   readonly address: { readonly host: string; readonly port: number };
-  /** Stops accepting; open connections live on. */
+  /**
+   * Accepts who is waiting, then stops accepting; open connections live on.
+   *
+   * The kernel resets connections that it has completed and nobody has accepted, so they are fetched first. A client
+   * that comes between the last accept and the close is still reset: no system call does both.
+   */
   close(): Promise<void>;
   /**
    * Closes and binds again; open connections live on.
@@ -37,12 +42,19 @@ export interface Listener {
  */
 export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => void): Promise<Listener> {
   const { host, port } = endpoint.address;
-  const onConnection = (socket: Socket) => serve(accept(socket, endpoint));
+  let accepted = 0;
+  const onConnection = (socket: Socket) => {
+    accepted++;
+    serve(accept(socket, endpoint));
+  };
   let server = await bind({ host, port }, onConnection);
   const address = addressOf(server, host);
   return {
     address,
-    close: () => close(server),
+    close: async () => {
+      await emptyQueue(() => accepted);
+      await close(server);
+    },
     renew: async () => {
       await close(server);
       server = await bind(address, onConnection);
@@ -82,6 +94,19 @@ function addressOf(server: Server, host: string): { host: string; port: number }
   return { host, port: address.port };
 }
 
+/** Waits until a look at the accept queue has found nobody; for a bounded time, for new clients may never stop. */
+async function emptyQueue(accepted: () => number): Promise<void> {
+  const end = performance.now() + EMPTY_QUEUE_MS;
+  let before: number;
+  do {
+    before = accepted();
+    // A timer alone does not do: only when it has nothing else to do the runtime asks the kernel what is new.
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    // Behind the accepts of this turn of the event loop, so that as little time as can be passes until the close.
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (accepted() !== before && performance.now() < end);
+}
+
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
     // node:net calls back when the last connection has gone; the port is free before that.
@@ -92,3 +117,9 @@ function close(server: Server): Promise<void> {
 
 // What PostgreSQL asks for with max_connections = 256 or more; the kernel caps it at net.core.somaxconn.
 const BACKLOG = 512;
+
+// Time for the runtime to look at its sockets; one turn of the event loop, were it not for its phases.
+const LOOK_MS = 5;
+
+// A drain does not wait longer for a pause between new clients.
+const EMPTY_QUEUE_MS = 250;

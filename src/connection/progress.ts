@@ -35,6 +35,7 @@ export class Progress {
   readonly #surroundings: Surroundings;
   readonly #sockets: Socket[] = [];
   #state: State = "accepted";
+  #steps = 0;
   #route: Route | null;
   #secured: Secured | null = null;
   #clientTls: TlsFacts | null = null;
@@ -119,6 +120,17 @@ export class Progress {
     return session;
   }
 
+  /** Whether the client and the backend talk to each other already. */
+  get hasSession(): boolean {
+    return this.#session !== null;
+  }
+
+  /** A number that grows with every step taken and every byte received. */
+  get activity(): number {
+    const backend = this.#backend?.stream.bytesRead ?? 0;
+    return this.#steps + this.#accepted.socket.bytesRead + (this.#secured?.stream.bytesRead ?? 0) + backend;
+  }
+
   /** Whether ending it now would interrupt nothing: no session yet, or one that waits for its next query. */
   get isIdle(): boolean {
     return this.#session === null ? this.#authorized === null : this.#session.isIdle();
@@ -188,6 +200,7 @@ export class Progress {
 
   #step(body: Body<Step>): void {
     this.#state = advance(this.#state, body.event);
+    this.#steps++;
     this.#emit(body);
   }
 

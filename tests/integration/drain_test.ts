@@ -48,6 +48,31 @@ for (const legs of ALL_LEGS) {
   });
 }
 
+for (const [status, name] of [["T", "an open transaction"], ["E", "a failed transaction"]] as const) {
+  Deno.test(`a drain lets ${name} go on until it ends`, async () => {
+    await using backend = await startFakeBackend(async (peer) => {
+      await admit(peer);
+      await peer.read(QUERY.length);
+      await peer.send(bytesOf(DONE, "Z\0\0\0\x05", status));
+      await peer.read(QUERY.length);
+      await peer.send(bytesOf(DONE, READY));
+    });
+    await using proxy = await startProxyTo(backend.port, "clear");
+    await using client = await connectRawTls(proxy.ports[0]!);
+    await client.send(startupMessage());
+    await client.read(WELCOME.length);
+    await client.send(QUERY);
+    await client.read(DONE.length + READY.length);
+    const drained = proxy.drain(LONG_MS);
+    // Twice as long as an idle session would be left alone.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await client.send(QUERY);
+    assert.deepEqual(await client.read(DONE.length + READY.length), bytesOf(DONE, READY));
+    assert.equal((await readError(client)).sqlstate, "57P01");
+    assert.equal(await eventually(drained, "the drain"), 0);
+  });
+}
+
 Deno.test("drain_timeout cuts a query that does not end, and the client reads why", async () => {
   const asked = Promise.withResolvers<void>();
   await using backend = await startFakeBackend(async (peer) => {
@@ -90,8 +115,8 @@ Deno.test("a drain ends clients that have not yet asked for anything", async () 
   await until(() => proxy.connections() === 2, "both to be accepted");
   await proxy.waitFor(isEvent("handshake.completed"));
   const drained = proxy.drain(LONG_MS);
-  assert.equal((await readError(inTls)).sqlstate, "57P01");
-  assert.equal((await readError(silent)).sqlstate, "57P01");
+  assert.equal((await readError(inTls)).sqlstate, "57P03");
+  assert.equal((await readError(silent)).sqlstate, "57P03");
   assert.equal(await eventually(drained, "the drain"), 0);
   assert.deepEqual((await closingLines(proxy)).map(({ reason }) => reason), [
     "server_draining",
