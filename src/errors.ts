@@ -18,6 +18,7 @@ export type CloseReason =
   | "tls_required"
   | "plaintext_cancel_refused"
   | "handshake_failed"
+  | "unrecognized_name"
   | "peer_rejected"
   | "backend_unreachable"
   | "backend_tls_refused"
@@ -81,14 +82,24 @@ export class StageError extends Error {
    * backend's own words (before TLS) and for what is worded by when it happens (drain).
    */
   readonly answer: ErrorAnswer | undefined;
+  /** What a client is told that is about to begin TLS and can read nothing else. */
+  readonly alert: TlsAlert | undefined;
 
-  constructor(reason: CloseReason, message: string, options?: ErrorOptions & { answer?: ErrorAnswer }) {
+  constructor(
+    reason: CloseReason,
+    message: string,
+    options?: ErrorOptions & { answer?: ErrorAnswer; alert?: TlsAlert },
+  ) {
     super(message, options);
     this.name = "StageError";
     this.reason = reason;
     this.answer = options?.answer;
+    this.alert = options?.alert;
   }
 }
+
+/** Why TLS is not begun, in the words of RFC 8446, section 6. */
+export type TlsAlert = "decode_error" | "unrecognized_name";
 
 /** What an ErrorResponse says. */
 export interface ErrorAnswer {
@@ -137,6 +148,8 @@ export interface Failure {
   readonly reason: CloseReason;
   /** The ErrorResponse for the client; `null` where it would not be PostgreSQL's to read, or there is nothing to say. */
   readonly answer: ErrorAnswer | null;
+  /** The alert for a client that waits for a ServerHello; excludes `answer`. */
+  readonly alert?: TlsAlert;
   /** For the log: why. The client learns that, the log learns why. */
   readonly detail: string;
 }
@@ -155,6 +168,9 @@ export function describeFailure(error: unknown): Failure {
     return { reason: "peer_rejected", answer, detail: error.message };
   }
   if (error instanceof StageError) {
+    if (error.alert !== undefined) {
+      return { reason: error.reason, answer: null, alert: error.alert, detail: error.message };
+    }
     return {
       reason: error.reason,
       answer: error.answer ?? ANSWERS[error.reason] ?? null,

@@ -2,6 +2,7 @@
  * The composition root: the only place where configuration, material, listeners, connections and observers meet.
  */
 
+import { isSameListener } from "./config/address.ts";
 import type { Config, RouteConfig } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
@@ -17,9 +18,11 @@ import type { Observer } from "./observe/events.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
 
-/** A bound address and the route it serves. */
+/** A bound address and a route reached through it. */
 export interface BoundAddress {
   readonly route: string;
+  /** The route's position in the configuration; there is one entry for each. */
+  readonly index: number;
   readonly host: string;
   readonly port: number;
 }
@@ -35,7 +38,9 @@ export class Server {
     this.#gate = gate;
     this.#listeners = bound.map(({ listener }) => listener);
     this.#surroundings = surroundings;
-    this.addresses = bound.map(({ route, listener }) => ({ route: route.config.name, ...listener.address }));
+    this.addresses = bound.flatMap(({ endpoint, listener }) =>
+      endpoint.routes.map(({ config }) => ({ route: config.name, index: config.index, ...listener.address }))
+    ).sort((one, other) => one.index - other.index);
   }
 
   /**
@@ -53,13 +58,12 @@ export class Server {
       renewListeners: async () => void await Promise.all(bound.map(({ listener }) => listener.renew())),
     });
     const problems: Problem[] = [];
-    for (const route of routes) {
-      const endpoint = new Endpoint(route.config.listener.bindAddress, [route]);
+    for (const endpoint of groupByAddress(routes)) {
       try {
         const listener = await listen(endpoint, (accepted) => gate.serve(accepted, surroundings));
-        bound.push({ route, listener });
+        bound.push({ endpoint, listener });
       } catch (error) {
-        problems.push(bindProblem(route.config, error));
+        problems.push(bindProblem(endpoint.routes[0]!.config, error));
       }
     }
     if (problems.length > 0) {
@@ -67,7 +71,9 @@ export class Server {
       throw new ConfigError(config.file, problems);
     }
     const server = new Server(bound, gate, surroundings);
-    bound.forEach(({ route, listener }) => observe(boundEvent(route, listener)));
+    for (const { endpoint, listener } of bound) {
+      for (const route of endpoint.routes) observe(boundEvent(route, listener));
+    }
     return server;
   }
 
@@ -94,8 +100,20 @@ export class Server {
 }
 
 interface Bound {
-  readonly route: Route;
+  readonly endpoint: Endpoint;
   readonly listener: Listener;
+}
+
+/** One endpoint for each address; port 0 is another one each time. */
+function groupByAddress(routes: readonly Route[]): Endpoint[] {
+  const endpoints: Endpoint[] = [];
+  for (const route of routes) {
+    const address = route.config.listener.bindAddress;
+    const shared = endpoints.find((endpoint) => isSameListener(endpoint.address, address));
+    if (shared === undefined) endpoints.push(new Endpoint(address, [route]));
+    else shared.publish([...shared.routes, route]);
+  }
+  return endpoints;
 }
 
 function openRoute(config: RouteConfig, material: RouteMaterial): Route {

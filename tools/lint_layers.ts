@@ -136,6 +136,7 @@ const BELOW_CLI: ReadonlySet<string> = new Set(["cli", "demo"]);
 const STAGES: ReadonlySet<string> = new Set([
   "listen",
   "negotiate",
+  "choose_route",
   "handshake",
   "verify",
   "identify",

@@ -36,6 +36,17 @@ export function parseServerName(text: string): string | null {
   return text.endsWith(".") ? null : parseIpv6(text) ?? parseHost(text);
 }
 
+/**
+ * Reads a name that clients may send as SNI: a DNS name, or `*.` and a DNS name. In lower case.
+ * IP addresses are never sent (RFC 6066 section 3).
+ */
+export function parseServerNamePattern(text: string): string | null {
+  const name = text.startsWith("*.") ? text.slice(2) : text;
+  if (isIpv4(name) || name.endsWith(".")) return null;
+  const host = parseHost(name);
+  return host === null ? null : `${text.slice(0, text.length - name.length)}${host}`;
+}
+
 /** The server name that goes with an address when the configuration gives none; `null` for a unix socket. */
 export function defaultServerName(address: Address): string | null {
   return address.kind === "unix" ? null : address.host.replace(/\.$/, "");
@@ -51,6 +62,11 @@ export function isListenerConflict(one: TcpAddress, other: TcpAddress): boolean 
   if (one.port !== other.port || one.port === 0) return false;
   if (isSameHost(one.host, other.host)) return true;
   return isWildcardFor(one.host, other.host) || isWildcardFor(other.host, one.host);
+}
+
+/** Whether two listeners are one: the same port, not any free one, on the same host. */
+export function isSameListener(one: TcpAddress, other: TcpAddress): boolean {
+  return one.port === other.port && one.port !== 0 && one.host === other.host;
 }
 
 /** Whether a connection to `backend` comes back to `listener`: pgtls would dial itself without end. */

@@ -48,6 +48,7 @@ function buildListener(table: RouteTable["listener"], folder: string): ListenerC
     bindAddress: table.bind_address,
     tlsEnabled: table.tls_enabled,
     ...listenerFiles(table, folder),
+    serverNames: table.server_names,
     minTlsVersion: table.min_tls_version,
     unsafeAllowPlaintext: table.unsafe_allow_plaintext,
     plaintextCancel: table.plaintext_cancel,

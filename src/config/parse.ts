@@ -121,7 +121,7 @@ interface ReadingContext extends Findings {
   readonly place: TablePlace;
 }
 
-function readListener(raw: RawTable, context: ReadingContext): TcpAddress | undefined {
+function readListener(raw: RawTable, context: ReadingContext): RouteSketch["listener"] {
   const table = readSubtable(raw, "listener", { ...context, header: "[proxy.listener]" });
   if (table === null) return undefined;
   const below = subcontext(context, "listener");
@@ -131,7 +131,7 @@ function readListener(raw: RawTable, context: ReadingContext): TcpAddress | unde
     place: below.place,
     listener: listenerFiles(present(listener.values), context.folder),
   });
-  return listener.values.bind_address;
+  return listener.values;
 }
 
 function readBackend(raw: RawTable, context: ReadingContext): Address | undefined {

@@ -1,14 +1,15 @@
 /** Rules between tables: names, addresses that collide, and routes that lead back to themselves. */
 
 import type { Problem } from "../errors.ts";
-import { isListenerConflict, isLoop, type TcpAddress } from "./address.ts";
+import { isListenerConflict, isLoop, isSameListener, type TcpAddress } from "./address.ts";
 import { problemAt, type TablePlace } from "./read_table.ts";
+import { type ListenerSketch, sharingProblems } from "./shared_address.ts";
 import type { Address } from "./types.ts";
 
 /** What could be read of a route; an address that is wrong is missing. */
 export interface RouteSketch {
   readonly place: TablePlace & { readonly route: string };
-  readonly listener: TcpAddress | undefined;
+  readonly listener: ListenerSketch["values"] | undefined;
   readonly backend: Address | undefined;
 }
 
@@ -29,16 +30,36 @@ function nameConflict({ place }: RouteSketch, earlier: readonly RouteSketch[]): 
   return [problemAt(place, "name", message)];
 }
 
-function addressConflict({ place, listener }: RouteSketch, earlier: readonly RouteSketch[]): Problem[] {
+function addressConflict(route: RouteSketch, earlier: readonly RouteSketch[]): Problem[] {
+  const listener = boundOf(route);
   if (listener === undefined) return [];
-  const other = earlier.find((route) => route.listener && isListenerConflict(route.listener, listener));
-  if (other === undefined) return [];
-  const message = `Cannot listen on "${show(listener)}" again: route "${other.place.route}" does, ` +
-    "expected another address or port";
-  return [problemAt(below(place, "listener"), "bind_address", message)];
+  const others = earlier.filter((other) => isConflict(boundOf(other), listener));
+  const sharing = others.filter((other) => isSameListener(boundOf(other)!, listener));
+  const other = others.find((other) => !sharing.includes(other));
+  if (other !== undefined) {
+    const message = `Cannot listen on "${show(listener)}" again: route "${other.place.route}" does, ` +
+      "expected another address or port";
+    return [problemAt(below(route.place, "listener"), "bind_address", message)];
+  }
+  if (sharing.length === 0) return [];
+  return sharingProblems(sketchOf(route), sharing.map(sketchOf), show(listener));
 }
 
-function loop({ place, listener, backend }: RouteSketch): Problem[] {
+function isConflict(one: TcpAddress | undefined, other: TcpAddress): boolean {
+  return one !== undefined && isListenerConflict(one, other);
+}
+
+function boundOf({ listener }: RouteSketch): TcpAddress | undefined {
+  return listener?.bind_address;
+}
+
+function sketchOf({ place, listener }: RouteSketch): ListenerSketch {
+  return { place: { ...place, path: `${place.path}.listener` }, values: listener ?? {} };
+}
+
+function loop(route: RouteSketch): Problem[] {
+  const { place, backend } = route;
+  const listener = boundOf(route);
   if (listener === undefined || backend === undefined || !isLoop(listener, backend)) return [];
   const message = `Cannot use "${show(backend)}" as backend: it is the address this route listens on`;
   return [problemAt(below(place, "backend"), "address", message)];
@@ -46,7 +67,7 @@ function loop({ place, listener, backend }: RouteSketch): Problem[] {
 
 function adminConflict(admin: TcpAddress | undefined, routes: readonly RouteSketch[]): Problem[] {
   if (admin === undefined) return [];
-  const other = routes.find((route) => route.listener && isListenerConflict(route.listener, admin));
+  const other = routes.find((route) => isConflict(boundOf(route), admin));
   if (other === undefined) return [];
   const message = `Cannot listen on "${show(admin)}" again: route "${other.place.route}" does, ` +
     "expected another address or port";

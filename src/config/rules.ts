@@ -10,7 +10,7 @@ type Admin = TableReading<typeof adminKeys>;
 
 /** Reports what the keys of `[proxy.listener]` say against one another. */
 export function checkListener(listener: Listener): void {
-  const { tls_enabled, mtls, unsafe_allow_plaintext } = listener.values;
+  const { tls_enabled, mtls, unsafe_allow_plaintext, server_names } = listener.values;
   if (tls_enabled === undefined) return;
   if (!tls_enabled) return refuseWithoutTls(listener, LISTENER_TLS_KEYS);
   for (const key of ["server_cert", "server_key"] as const) {
@@ -23,6 +23,12 @@ export function checkListener(listener: Listener): void {
     listener.report(
       "unsafe_allow_plaintext",
       "Cannot combine with mtls = true: a plaintext client shows no certificate, expected mtls = false or unsafe_allow_plaintext = false",
+    );
+  }
+  if (unsafe_allow_plaintext === true && (server_names?.length ?? 0) > 0) {
+    listener.report(
+      "unsafe_allow_plaintext",
+      "Cannot combine with server_names: a plaintext client names no server, expected one of the two keys",
     );
   }
   if (mtls === false && listener.has("client_crl")) listener.report("client_crl", withoutMtls());
@@ -121,6 +127,7 @@ const LISTENER_TLS_KEYS = [
   "mtls",
   "client_ca",
   "client_crl",
+  "server_names",
   "min_tls_version",
   "unsafe_allow_plaintext",
 ] as const;

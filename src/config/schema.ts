@@ -18,6 +18,7 @@ import {
   mtls,
   routeName,
   serverName,
+  serverNames,
 } from "./settings.ts";
 
 /** Keys of `[proxy.listener]`. */
@@ -40,6 +41,9 @@ export const listenerKeys = {
   ),
   client_crl: fileName().optional().describe(
     "PEM file of CRLs. A client certificate that is revoked, or that they cannot tell about, is refused.",
+  ),
+  server_names: serverNames().default([]).describe(
+    "Server names (SNI) that choose this route, where several share an address; *.example.com stands for one label. [] = its default route.",
   ),
   min_tls_version: choice(["1.2", "1.3"]).default("1.2").describe("The lowest TLS version a client may use."),
   unsafe_allow_plaintext: flag().default(false).describe(
@@ -149,5 +153,4 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   "app_timeout",
   "auth",
   "proxy_protocol_from",
-  "server_names",
 ]);

@@ -6,7 +6,7 @@
  */
 
 import { z } from "zod";
-import { parseBackendAddress, parseServerName, parseTcpAddress } from "./address.ts";
+import { parseBackendAddress, parseServerName, parseServerNamePattern, parseTcpAddress } from "./address.ts";
 import { DURATION_PATTERN, parseDuration } from "./duration.ts";
 
 /** The name of a file, relative to the folder of the configuration file. */
@@ -84,6 +84,14 @@ export function backendAddress() {
 /** A DNS name or an IP address. */
 export function serverName() {
   return parsed("a DNS name or an IP address, without port", parseServerName);
+}
+
+/** Names that clients send as SNI: DNS names, or `*.` and a DNS name. */
+export function serverNames() {
+  const expected = 'a list of DNS names such as "db1.example.com" or "*.example.com"';
+  return z.array(parsed(expected, parseServerNamePattern), { error: expected }).max(1_000, {
+    error: expected,
+  });
 }
 
 /** The name of a route, as logs and metrics show it. */

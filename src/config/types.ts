@@ -25,6 +25,8 @@ export interface ListenerConfig {
   /** Absolute path; `null` if and only if `mtls` is false. */
   readonly clientCa: string | null;
   readonly clientCrl: string | null;
+  /** Server names that choose this route, in lower case, some with `*` as first label; `[]` = the address's default. */
+  readonly serverNames: readonly string[];
   readonly minTlsVersion: TlsVersion;
   readonly unsafeAllowPlaintext: boolean;
   readonly plaintextCancel: boolean;

@@ -32,8 +32,9 @@ export interface DialOptions {
   readonly onSocket: (socket: Socket) => void;
 }
 
-/** `connect_timeout`, which covers TCP, TLS and verification. The caller clears it. */
-export function connectDeadline({ connectTimeoutMs }: BackendConfig): Deadline {
+/** `connect_timeout`, which covers TCP, TLS and verification; the longest of several. The caller clears it. */
+export function connectDeadline(...backends: readonly BackendConfig[]): Deadline {
+  const connectTimeoutMs = Math.max(...backends.map((backend) => backend.connectTimeoutMs));
   const late = `Could not reach the backend within ${connectTimeoutMs} ms (connect_timeout)`;
   return new Deadline(connectTimeoutMs, "backend_timeout", late);
 }

@@ -56,7 +56,7 @@ export class Gate {
       "No file descriptors left for another connection: expected a higher limit (ulimit -n, LimitNOFILE)";
     this.#options.observe({
       event: "connection.refused",
-      route: endpoint.defaultRoute.config.name,
+      route: endpoint.routes[0]!.config.name,
       count: this.#refused,
       detail,
     });

@@ -1,13 +1,15 @@
-/** Stage 3: the TLS handshake with the client, where it asked for TLS. Takes `Negotiated`, gives `Secured`. */
+/** Stage 3: the TLS handshake with the client, where it asked for TLS. Takes `Routed`, gives `Secured`. */
 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { StageError } from "../errors.ts";
+import { normalizeServerName } from "../tls/client_hello.ts";
 import { presentedChain } from "../tls/peer.ts";
-import type { Negotiated } from "./negotiate.ts";
+import type { Routed } from "./choose_route.ts";
 import { ignore } from "./socket.ts";
 
 /** Keys are agreed; who the client is has not been looked at. */
-export interface Secured extends Negotiated {
+export interface Secured extends Routed {
   /** Where PostgreSQL is spoken from here on: the TLS socket, or the raw one. */
   readonly stream: Socket;
   /** The TLS socket and the certificates the client presented on it; `null` in clear. */
@@ -19,18 +21,31 @@ export interface Secured extends Negotiated {
  *
  * @throws {StageError} `handshake_failed`, or the signal's reason.
  */
-export async function handshake(negotiated: Negotiated, signal: AbortSignal): Promise<Secured> {
-  const { route, socket, transport } = negotiated;
+export async function handshake(routed: Routed, signal: AbortSignal): Promise<Secured> {
+  const { route, socket, transport } = routed;
   if (transport.kind === "plaintext") {
     socket.unshift(transport.rest);
-    return { ...negotiated, stream: socket, tls: null };
+    return { ...routed, stream: socket, tls: null };
   }
   if (route.acceptor === null) throw new Error("Cannot do TLS on a listener without TLS");
   const tlsSocket = await route.acceptor.accept(socket, signal);
   tlsSocket.on("error", ignore);
+  checkServerName(routed, tlsSocket);
   return {
-    ...negotiated,
+    ...routed,
     stream: tlsSocket,
     tls: { socket: tlsSocket, presented: presentedChain(tlsSocket) },
   };
+}
+
+/** The route was chosen by our reading of the ClientHello; the runtime's, which counts from here on, must be the same. */
+function checkServerName({ serverName }: Routed, tlsSocket: TLSSocket): void {
+  if (serverName === undefined) return;
+  const { servername } = tlsSocket as TLSSocket & { servername?: string | false | null };
+  if (serverName === (servername ? normalizeServerName(servername) : null)) return;
+  tlsSocket.destroy();
+  throw new StageError(
+    "handshake_failed",
+    "The server name of the handshake is not the one that chose the route",
+  );
 }

@@ -4,12 +4,10 @@ import { StageError } from "../errors.ts";
 import { ClientNegotiation } from "../wire/client_negotiation.ts";
 import { type CancelRequest, MAX_STARTUP_PACKET_BYTES, type StartupMessage } from "../wire/startup_packet.ts";
 import type { Accepted } from "./listen.ts";
-import type { Route } from "./route.ts";
 import { readClient } from "./socket.ts";
 
-/** How the client wants to speak, and on which route. */
+/** How the client wants to speak. */
 export interface Negotiated extends Accepted {
-  readonly route: Route;
   readonly transport:
     | { readonly kind: "requested_tls" | "direct_tls" }
     | {
@@ -24,14 +22,14 @@ export interface Negotiated extends Accepted {
  * After this stage the socket stands before the TLS handshake, or behind the first packet in clear.
  *
  * @throws {ProtocolError} If it is not PostgreSQL, or bytes are stuffed behind a request (CVE-2021-23214).
- * @throws {StageError} `tls_required`, `plaintext_cancel_refused`, `client_closed`, `client_lost`, or the signal's reason.
+ * @throws {StageError} `tls_required`, `client_closed`, `client_lost`, or the signal's reason.
  */
 export async function negotiate(accepted: Accepted, signal: AbortSignal): Promise<Negotiated> {
   const { socket, endpoint } = accepted;
-  const route = endpoint.defaultRoute;
-  const { tlsEnabled, unsafeAllowPlaintext, plaintextCancel } = route.config.listener;
+  // A StartupMessage in clear names no server: the default route decides about it.
+  const allowsPlaintext = endpoint.defaultRoute?.config.listener.unsafeAllowPlaintext ?? false;
   const machine = new ClientNegotiation({
-    tls: !tlsEnabled ? "off" : unsafeAllowPlaintext ? "optional" : "required",
+    tls: !endpoint.common.tlsEnabled ? "off" : allowsPlaintext ? "optional" : "required",
   });
   while (true) {
     const event = machine.next();
@@ -47,26 +45,13 @@ export async function negotiate(accepted: Accepted, signal: AbortSignal): Promis
         break;
       case "tls":
         if (event.how === "direct") socket.unshift(event.prefix);
-        return {
-          ...accepted,
-          route,
-          transport: { kind: event.how === "direct" ? "direct_tls" : "requested_tls" },
-        };
+        return { ...accepted, transport: { kind: event.how === "direct" ? "direct_tls" : "requested_tls" } };
       case "refuse_plaintext":
         throw new StageError("tls_required", "Cannot serve a client that does not ask for TLS");
       case "startup_message":
-        return {
-          ...accepted,
-          route,
-          transport: { kind: "plaintext", packet: event.packet, rest: machine.takeRest() },
-        };
       case "cancel_request":
-        if (!plaintextCancel) {
-          throw new StageError("plaintext_cancel_refused", "Cannot forward a CancelRequest sent outside TLS");
-        }
         return {
           ...accepted,
-          route,
           transport: { kind: "plaintext", packet: event.packet, rest: machine.takeRest() },
         };
       case "eof":

@@ -7,6 +7,7 @@
 
 import { describeFailure } from "../errors.ts";
 import { authorize, type Authorized } from "./authorize.ts";
+import { chooseRoute } from "./choose_route.ts";
 import { connectBackend, connectDeadline } from "./connect_backend.ts";
 import { Deadline } from "./deadline.ts";
 import { forwardCancel } from "./forward_cancel.ts";
@@ -15,8 +16,9 @@ import { identify } from "./identify.ts";
 import type { Accepted } from "./listen.ts";
 import { negotiate } from "./negotiate.ts";
 import { Progress, type Surroundings } from "./progress.ts";
+import type { Route } from "./route.ts";
 import { relay, type Session } from "./relay.ts";
-import { readStartup } from "./startup.ts";
+import { readStartup, type Started } from "./startup.ts";
 
 /** Serves one client from accept to the closing line. Never rejects. */
 export async function serveConnection(accepted: Accepted, surroundings: Surroundings): Promise<void> {
@@ -34,15 +36,16 @@ export async function serveConnection(accepted: Accepted, surroundings: Surround
 
 /** From the first byte to a client that is known and may go on, within `startup_timeout`. */
 async function admit(accepted: Accepted, progress: Progress): Promise<Authorized> {
-  const { startupTimeoutMs } = accepted.endpoint.defaultRoute.config.listener;
+  const { startupTimeoutMs } = accepted.endpoint.common;
   const late = `No StartupMessage within ${startupTimeoutMs} ms (startup_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(startupTimeoutMs, "startup_timeout", late));
   try {
     const negotiated = progress.negotiated(await negotiate(accepted, deadline.signal));
-    const secured = progress.secured(await handshake(negotiated, deadline.signal));
+    const routed = progress.routed(await chooseRoute(negotiated, deadline.signal));
+    const secured = progress.secured(await handshake(routed, deadline.signal));
     const identified = progress.identified(identify(secured));
     const started = progress.started(await readStartup(identified, deadline.signal));
-    return progress.authorized(authorize(started));
+    return progress.authorized(await authorizeEach(started));
   } finally {
     deadline.clear();
   }
@@ -50,18 +53,39 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Authorized
 
 /** From there to the backend, within `connect_timeout`; `null` when a CancelRequest was all there was to forward. */
 async function openSession(authorized: Authorized, progress: Progress): Promise<Session | null> {
-  const { packet, route, stream } = authorized;
-  const deadline = progress.stoppedBy(connectDeadline(route.config.backend));
+  const { packet, route, stream, cancelRoutes = [route] } = authorized;
+  const deadline = progress.stoppedBy(connectDeadline(...cancelRoutes.map(({ config }) => config.backend)));
   const { signal } = deadline;
+  const connect = async (route: Route) =>
+    progress.connected(await connectBackend(route, { signal, onSocket: progress.own }));
   try {
-    const backend = progress.connected(await connectBackend(route, { signal, onSocket: progress.own }));
     if (packet.kind === "cancel_request") {
-      await forwardCancel(packet, backend, signal);
+      await anyOf(cancelRoutes.map(async (route) => forwardCancel(packet, await connect(route), signal)));
       return null;
     }
+    const backend = await connect(route);
     backend.stream.write(packet.bytes);
     return progress.relaying(relay(stream, backend.stream, route.config.listener));
   } finally {
     deadline.clear();
   }
+}
+
+/** A CancelRequest in clear is for one of several routes, and nothing tells which: each decides for itself. */
+async function authorizeEach(started: Started): Promise<Authorized> {
+  const { route, cancelRoutes = [route] } = started;
+  const admitted = await anyOf(cancelRoutes.map(async (route) => await authorize({ ...started, route })));
+  return {
+    ...admitted[0]!,
+    ...(started.cancelRoutes && { cancelRoutes: admitted.map(({ route }) => route) }),
+    leave: () => admitted.forEach(({ leave }) => leave()),
+  };
+}
+
+/** What became of those that succeeded, once all are done; throws what the first threw when none did. */
+async function anyOf<T>(attempts: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(attempts);
+  const values = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
+  if (values.length === 0) throw (results[0] as PromiseRejectedResult).reason;
+  return values;
 }

@@ -6,9 +6,11 @@
 import type { Socket } from "node:net";
 import { type CloseReason, type Failure, PeerRejectedError, type StageError } from "../errors.ts";
 import type { ConnectionFields, Observer, PgtlsEvent } from "../observe/events.ts";
+import { encodeAlert } from "../tls/alert.ts";
 import type { TlsFacts } from "../tls/record.ts";
 import { encodeErrorResponse } from "../wire/error_response.ts";
 import type { Authorized } from "./authorize.ts";
+import type { Routed } from "./choose_route.ts";
 import type { Backend } from "./connect_backend.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Secured } from "./handshake.ts";
@@ -41,7 +43,7 @@ export class Progress {
   #clientTls: TlsFacts | null = null;
   #started: Started | null = null;
   #authorized: Authorized | null = null;
-  #backend: Backend | null = null;
+  #backends: readonly Backend[] = [];
   #deadline: Deadline | null = null;
   #session: Session | null = null;
 
@@ -66,10 +68,15 @@ export class Progress {
   }
 
   negotiated(negotiated: Negotiated): Negotiated {
-    const { kind } = negotiated.transport;
-    this.#route = negotiated.route;
-    this.#step({ event: "negotiation.completed", transport: kind });
+    this.#step({ event: "negotiation.completed", transport: negotiated.transport.kind });
     return negotiated;
+  }
+
+  routed(routed: Routed): Routed {
+    const { route, serverName = null, cancelRoutes = [route] } = routed;
+    this.#route = cancelRoutes.length === 1 ? route : null;
+    this.#step({ event: "route.chosen", server_name: serverName });
+    return routed;
   }
 
   secured(secured: Secured): Secured {
@@ -109,7 +116,7 @@ export class Progress {
   }
 
   connected(backend: Backend): Backend {
-    this.#backend = backend;
+    this.#backends = [...this.#backends, backend];
     this.#step({ event: "backend.connected", backend: backend.address, tls: backend.tls });
     return backend;
   }
@@ -127,7 +134,7 @@ export class Progress {
 
   /** A number that grows with every step taken and every byte received. */
   get activity(): number {
-    const backend = this.#backend?.stream.bytesRead ?? 0;
+    const backend = this.#bytesFromBackend;
     return this.#steps + this.#accepted.socket.bytesRead + (this.#secured?.stream.bytesRead ?? 0) + backend;
   }
 
@@ -155,19 +162,19 @@ export class Progress {
     cause?: unknown,
   ): Promise<void> {
     if (failure) this.#reportFailure(failure, cause);
-    const goodbye = canAnswer && failure?.answer ? this.#lastWords() : null;
+    const words = failure && encodeLastWords(failure);
+    const goodbye = canAnswer && words ? this.#lastWords(failure) : null;
     this.#step(this.#closingLine(reason, failure, cause));
     this.#authorized?.leave();
-    if (goodbye && failure?.answer) {
-      await closeGracefully(goodbye, encodeErrorResponse({ severity: "FATAL", ...failure.answer }));
-    }
+    if (goodbye && words) await closeGracefully(goodbye, words);
     this.destroy();
     this.#surroundings.connections.delete(this);
   }
 
-  /** The socket on which the client can read an ErrorResponse; `null` in the middle of a TLS handshake. */
-  #lastWords(): Socket | null {
+  /** The socket on which the client can read it; `null` in the middle of a TLS handshake. */
+  #lastWords(failure: Failure): Socket | null {
     if (this.#secured) return this.#secured.stream;
+    if (failure.alert !== undefined) return this.#state === "negotiated" ? this.#accepted.socket : null;
     return this.#state === "accepted" ? this.#accepted.socket : null;
   }
 
@@ -181,6 +188,10 @@ export class Progress {
     }
   }
 
+  get #bytesFromBackend(): number {
+    return this.#backends.reduce((sum, { stream }) => sum + stream.bytesRead, 0);
+  }
+
   #closingLine(reason: CloseReason, failure: Failure | null, cause: unknown): Body<"connection.closed"> {
     const client = this.#secured?.stream ?? this.#accepted.socket;
     return {
@@ -188,12 +199,12 @@ export class Progress {
       reason,
       detail: failure?.detail ?? null,
       ...userAndDatabase(this.#started),
-      backend: this.#backend?.address ?? null,
+      backend: this.#backends.map(({ address }) => address).join(", ") || null,
       bytes_from_client: client.bytesRead,
-      bytes_from_backend: this.#backend?.stream.bytesRead ?? 0,
+      bytes_from_backend: this.#bytesFromBackend,
       duration_ms: Math.round((performance.now() - this.#accepted.acceptedAt) * 1000) / 1000,
       client_tls: this.#clientTls,
-      backend_tls: this.#backend?.tls ?? null,
+      backend_tls: this.#backends[0]?.tls ?? null,
       ...(reason === "internal_error" && cause instanceof Error ? { stack: cause.stack ?? "" } : {}),
     };
   }
@@ -209,6 +220,11 @@ export class Progress {
     const route = this.#route?.config.name ?? null;
     this.#surroundings.observe({ connection: id, route, client, ...body } as PgtlsEvent);
   }
+}
+
+function encodeLastWords({ alert, answer }: Failure): Uint8Array | null {
+  if (alert !== undefined) return encodeAlert(alert);
+  return answer && encodeErrorResponse({ severity: "FATAL", ...answer });
 }
 
 /** An event of a connection without the fields every such event has. */

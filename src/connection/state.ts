@@ -7,6 +7,7 @@
 export type State =
   | "accepted"
   | "negotiated"
+  | "routed"
   | "secured"
   | "identified"
   | "started"
@@ -17,6 +18,7 @@ export type State =
 /** What moves a connection on; each is also an event of the log (observe/events.ts). */
 export type Step =
   | "negotiation.completed"
+  | "route.chosen"
   | "handshake.completed"
   | "peer.verified"
   | "startup.received"
@@ -28,12 +30,14 @@ export type Step =
 /** From each state, the steps it allows and where they lead. A step that is absent is a bug of ours. */
 export const TRANSITIONS = {
   accepted: { "negotiation.completed": "negotiated", "connection.closed": "closed" },
-  negotiated: { "handshake.completed": "secured", "connection.closed": "closed" },
+  negotiated: { "route.chosen": "routed", "connection.closed": "closed" },
+  routed: { "handshake.completed": "secured", "connection.closed": "closed" },
   secured: { "peer.verified": "identified", "connection.closed": "closed" },
   identified: { "startup.received": "started", "cancel.received": "started", "connection.closed": "closed" },
   started: { "connection.authorized": "authorized", "connection.closed": "closed" },
   authorized: { "backend.connected": "connected", "connection.closed": "closed" },
-  connected: { "connection.closed": "closed" },
+  // A CancelRequest in clear may be for several backends.
+  connected: { "backend.connected": "connected", "connection.closed": "closed" },
   closed: {},
 } as const satisfies Record<State, Partial<Record<Step, State>>>;
 

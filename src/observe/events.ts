@@ -12,7 +12,7 @@ import type { TlsFacts } from "../tls/record.ts";
 export interface ConnectionFields {
   /** Short random ID, the same in every event of one connection. */
   readonly connection: string;
-  /** The route's name; `null` until a server name has chosen one of several. */
+  /** The route's name; `null` until one of several is chosen, and of a CancelRequest in clear that is for several. */
   readonly route: string | null;
   /** `address:port` of the client. */
   readonly client: string;
@@ -44,6 +44,11 @@ export type PgtlsEvent =
   | ConnectionFields & {
     readonly event: "negotiation.completed";
     readonly transport: "requested_tls" | "direct_tls" | "plaintext";
+  }
+  | ConnectionFields & {
+    readonly event: "route.chosen";
+    /** The server name that chose it; `null` if there was none, or no need to look. */
+    readonly server_name: string | null;
   }
   | ConnectionFields & { readonly event: "handshake.completed"; readonly tls: TlsFacts | null }
   | ConnectionFields & { readonly event: "peer.verified"; readonly identity: string }
@@ -80,6 +85,7 @@ export interface ConnectionClosed extends ConnectionFields {
   readonly detail: string | null;
   readonly user: string | null;
   readonly database: string | null;
+  /** Of a CancelRequest that went to several, each of them, with commas between. */
   readonly backend: string | null;
   /** PostgreSQL bytes, without TLS; from the first byte to the last. */
   readonly bytes_from_client: number;

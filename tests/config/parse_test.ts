@@ -24,6 +24,7 @@ Deno.test("parseConfig fills in every default when only required keys are given"
         mtls: false,
         clientCa: null,
         clientCrl: null,
+        serverNames: [],
         minTlsVersion: "1.2",
         unsafeAllowPlaintext: false,
         plaintextCancel: true,
@@ -67,8 +68,9 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     mtls = "optional"
     client_ca = "c.pem"
     client_crl = "c.crl"
+    server_names = ["DB1.example.com", "*.Example.com"]
     min_tls_version = "1.3"
-    unsafe_allow_plaintext = true
+    unsafe_allow_plaintext = false
     plaintext_cancel = false
     startup_timeout = "500ms"
     max_connections = 100
@@ -107,8 +109,9 @@ Deno.test("parseConfig keeps every key when all are given", () => {
         mtls: "optional",
         clientCa: "/etc/pgtls/c.pem",
         clientCrl: "/etc/pgtls/c.crl",
+        serverNames: ["db1.example.com", "*.example.com"],
         minTlsVersion: "1.3",
-        unsafeAllowPlaintext: true,
+        unsafeAllowPlaintext: false,
         plaintextCancel: false,
         startupTimeoutMs: 500,
         maxConnections: 100,

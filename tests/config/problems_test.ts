@@ -54,8 +54,7 @@ const CASES: readonly Case[] = [
   [
     "a key is unknown and near another",
     { listener: `${LISTENER}\nsevrer_name = "x"` },
-    `${l}.sevrer_name: ${unknown}, expected one of bind_address, tls_enabled, server_cert, server_key, mtls, client_ca, ` +
-    "client_crl, min_tls_version, unsafe_allow_plaintext, plaintext_cancel, startup_timeout, max_connections, idle_timeout",
+    `${l}.sevrer_name: ${unknown}, did you mean "server_names"?`,
   ],
   [
     "a key is misspelt",
@@ -92,11 +91,6 @@ const CASES: readonly Case[] = [
     "auth is given",
     { more: '[proxy.auth]\nmode = "scram"' },
     "proxy[0].auth: Cannot use this key: it is not supported in this version",
-  ],
-  [
-    "server_names is given",
-    { listener: `${LISTENER}\nserver_names = ["a"]` },
-    `${l}.server_names: Cannot use this key: it is not supported in this version`,
   ],
   [
     "proxy_protocol_from is given",
@@ -140,7 +134,7 @@ const CASES: readonly Case[] = [
     "a plaintext listener has keys about TLS",
     {
       listener: `${LISTENER}\ntls_enabled = false\nmtls = true\nclient_ca = "a"\nclient_crl = "b"\n` +
-        'min_tls_version = "1.3"\nunsafe_allow_plaintext = true',
+        'server_names = []\nmin_tls_version = "1.3"\nunsafe_allow_plaintext = true',
     },
     ...[
       "server_cert",
@@ -148,6 +142,7 @@ const CASES: readonly Case[] = [
       "mtls",
       "client_ca",
       "client_crl",
+      "server_names",
       "min_tls_version",
       "unsafe_allow_plaintext",
     ].map(
@@ -186,6 +181,30 @@ const CASES: readonly Case[] = [
     { listener: `${LISTENER}\nmtls = true\nclient_ca = "a"\nunsafe_allow_plaintext = true` },
     `${l}.unsafe_allow_plaintext: Cannot combine with mtls = true: a plaintext client shows no certificate, ` +
     "expected mtls = false or unsafe_allow_plaintext = false",
+  ],
+  [
+    "server_names is a text",
+    { listener: `${LISTENER}\nserver_names = "a.example.com"` },
+    `${l}.server_names: Cannot use "a.example.com": expected a list of DNS names such as "db1.example.com" or "*.example.com"`,
+  ],
+  ...["10.0.0.1", "::1", "*", "a.*.com", "*.1.2.3.4", "a.com.", "a:5432", ""].map((name): Case => [
+    `server_names has ${JSON.stringify(name)}`,
+    { listener: `${LISTENER}\nserver_names = ["a.b", "${name}"]` },
+    `${l}.server_names: Cannot use a list: expected a list of DNS names such as "db1.example.com" or "*.example.com"`,
+  ]),
+  [
+    "server_names names one server twice",
+    {
+      listener: `${LISTENER}\nserver_names = ["a.b"]`,
+      more:
+        `[[proxy]]\n[proxy.listener]\n${LISTENER}\nserver_names = ["c.d", "C.D"]\n[proxy.backend]\n${BACKEND}`,
+    },
+    'proxy[1].listener.server_names (route "proxy[1]"): Cannot use the server name "c.d" again: route "proxy[1]" has it on the same address',
+  ],
+  [
+    "unsafe_allow_plaintext meets server_names",
+    { listener: `${LISTENER}\nserver_names = ["a.b"]\nunsafe_allow_plaintext = true` },
+    `${l}.unsafe_allow_plaintext: Cannot combine with server_names: a plaintext client names no server, expected one of the two keys`,
   ],
   [
     "max_connections is negative",
@@ -389,6 +408,45 @@ Deno.test("parseConfig refuses a second route when its name or address is taken"
     ]);
   }
   assert.deepEqual(problemsOf(toml({ more: second("", "0.0.0.0:6433") })), []);
+});
+
+Deno.test("parseConfig lets routes share an address when their server names differ, and they agree on the rest", () => {
+  const first = { route: 'name = "a"', listener: `${LISTENER}\nserver_names = ["a.example.com"]` };
+  const second = (lines: string) =>
+    `[[proxy]]\nname = "b"\n[proxy.listener]\n${lines}\n[proxy.backend]\n${BACKEND}`;
+  const problems = (lines: string) => problemsOf(toml({ ...first, more: second(lines) })).map(formatProblem);
+  const at = (key: string) => `  proxy[1].listener.${key} (route "b"): `;
+  for (const names of [[], ["b.example.com"], ["*.example.com"], ["*.a.example.com"]]) {
+    assert.deepEqual(problems(`${LISTENER}\nserver_names = ${JSON.stringify(names)}`), []);
+  }
+  assert.deepEqual(problems(LISTENER), [], "a default");
+  assert.deepEqual(problems(`${LISTENER}\nserver_names = ["x.y", "A.example.com"]`), [
+    `${
+      at("server_names")
+    }Cannot use the server name "a.example.com" again: route "a" has it on the same address`,
+  ]);
+  assert.deepEqual(problems(`${LISTENER}\nstartup_timeout = "11s"`), [
+    `${at("startup_timeout")}Cannot differ from route "a" on the same address: ` +
+    "this counts before a server name is known, expected the same value",
+  ]);
+  assert.deepEqual(problems(`${BIND}\ntls_enabled = false`), [
+    `${
+      at("bind_address")
+    }Cannot listen on "0.0.0.0:6432" again: route "a" does, and route "b" has no TLS and so no ` +
+    "server name, expected another address or port",
+  ]);
+  assert.deepEqual(problems(`bind_address = "127.0.0.1:6432"\n${CERT}\nserver_names = ["b.example.com"]`), [
+    `${
+      at("bind_address")
+    }Cannot listen on "127.0.0.1:6432" again: route "a" does, expected another address or port`,
+  ]);
+  const defaults = problemsOf(toml({ route: 'name = "a"', more: second(LISTENER) })).map(formatProblem);
+  assert.deepEqual(defaults, [
+    `${
+      at("bind_address")
+    }Cannot listen on "0.0.0.0:6432" again: route "a" does, expected another address or port, ` +
+    "or server_names to tell them apart",
+  ]);
 });
 
 Deno.test("parseConfig refuses a name that is another route's default name", () => {

@@ -109,4 +109,4 @@ function pathOf(name: string): string {
 }
 
 /** A line such as `# log_level = "info"`. */
-const COMMENTED = /^# ((\w+) = (?:"[^"]*"|\w+))$/gm;
+const COMMENTED = /^# ((\w+) = (?:"[^"]*"|\[[^\]]*\]|\w+))$/gm;

@@ -6,6 +6,7 @@ const STEPS = [...new Set(Object.values(TRANSITIONS).flatMap((steps) => Object.k
 Deno.test("advance() walks the life of a connection in order", () => {
   const life: Step[] = [
     "negotiation.completed",
+    "route.chosen",
     "handshake.completed",
     "peer.verified",
     "startup.received",
@@ -17,7 +18,7 @@ Deno.test("advance() walks the life of a connection in order", () => {
 });
 
 Deno.test("advance() lets no state reach the backend without handshake, verification and authorization", () => {
-  for (const from of ["accepted", "negotiated", "secured", "identified", "started"] as const) {
+  for (const from of ["accepted", "negotiated", "routed", "secured", "identified", "started"] as const) {
     assert.throws(() => advance(from, "backend.connected"), /Cannot take step "backend.connected" in state/);
   }
 });

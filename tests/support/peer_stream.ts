@@ -12,6 +12,8 @@ export interface PeerTlsOptions {
   readonly certificate?: Leaf;
   /** ALPN protocols to offer; none unless given. */
   readonly alpn?: readonly string[];
+  /** The server name to ask for; an empty one is not sent. @default "localhost" */
+  readonly serverName?: string;
 }
 
 /** A socket that is read when the test asks for bytes, and otherwise not. */
@@ -93,10 +95,10 @@ export class PeerStream implements AsyncDisposable {
   /** Starts TLS as the client, as it stands now: anything already received is an error. */
   async startTls(options: PeerTlsOptions = {}): Promise<PeerStream> {
     assert.equal(this.#unread.length, 0, "bytes received before TLS");
-    const { certificate, alpn } = options;
+    const { certificate, alpn, serverName = "localhost" } = options;
     const secured = connect({
       socket: this.socket,
-      servername: "localhost",
+      servername: serverName,
       rejectUnauthorized: false,
       ...(alpn && { ALPNProtocols: [...alpn] }),
       ...(certificate && { cert: certificate.chainPem, key: certificate.keyPem }),
