@@ -5,6 +5,8 @@
 
 import type { Socket } from "node:net";
 import { type CloseReason, StageError } from "../errors.ts";
+import { Direction } from "./direction.ts";
+import { Quiet } from "./quiet.ts";
 import { SessionTail } from "./session_tail.ts";
 
 /** Options of {@linkcode relay}. */
@@ -35,67 +37,120 @@ export interface SessionEnd {
 /**
  * Copies both ways until both directions have ended. The end of one direction is passed on and ends only that
  * direction; each side gets the other's last bytes. A slow reader holds its sender back: nothing is buffered beyond
- * the sockets' own high-water marks.
+ * one read and the sockets' own high-water marks. Whatever the streams have buffered by now comes first.
  */
 export function relay(client: Socket, backend: Socket, options: RelayOptions): Session {
-  const tail = new SessionTail();
-  let firstToClose: CloseReason | null = null;
-  let settle: (end: SessionEnd) => void;
-  const ended = new Promise<SessionEnd>((resolve) => settle = resolve);
+  return new RelayedSession(client, backend, options);
+}
 
-  function end(error: StageError | null): void {
-    client.unpipe(backend);
-    backend.unpipe(client);
-    const canAnswer = tail.isBetweenMessages() && client.writable;
-    settle({ reason: error?.reason ?? firstToClose ?? "client_closed", error, canAnswer });
-  }
+class RelayedSession implements Session {
+  readonly ended: Promise<SessionEnd>;
+  readonly #client: Socket;
+  readonly #backend: Socket;
+  readonly #toBackend: Direction;
+  readonly #toClient: Direction;
+  readonly #tail = new SessionTail();
+  readonly #quiet = new Quiet();
+  #settle!: (end: SessionEnd) => void;
+  #firstToClose: CloseReason | null = null;
+  #hasEnded = false;
 
-  function lost(reason: CloseReason, error: Error): void {
-    // After an orderly end a reset is how many peers hang up; it changes nothing.
-    end(firstToClose === null ? new StageError(reason, error.message, { cause: error }) : null);
-  }
-
-  function backendEnded(): void {
-    if (firstToClose === null && tail.isBetweenMessages() && !tail.hasTerminated()) {
-      return end(new StageError("backend_lost", "Backend closed the connection without a word"));
+  constructor(client: Socket, backend: Socket, { idleTimeoutMs }: RelayOptions) {
+    this.ended = new Promise<SessionEnd>((resolve) => this.#settle = resolve);
+    this.#client = client;
+    this.#backend = backend;
+    const [tail, quiet] = [this.#tail, this.#quiet];
+    this.#toBackend = new Direction(client, backend, { quiet, onChunk: (chunk) => tail.fromClient(chunk) });
+    this.#toClient = new Direction(backend, client, { quiet, onChunk: (chunk) => tail.fromBackend(chunk) });
+    if (idleTimeoutMs > 0) {
+      const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
+      quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
-    firstToClose ??= "backend_closed";
+    this.#start();
+  }
+
+  isIdle(): boolean {
+    return this.#tail.isIdle();
+  }
+
+  end(error: StageError | null): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#quiet.clear();
+    this.#toBackend.stop();
+    this.#toClient.stop();
+    const reason = error?.reason ?? this.#firstToClose ?? "client_closed";
+    const settle = (canAnswer: boolean) => {
+      this.#quiet.clear();
+      this.#settle({ reason, error, canAnswer });
+    };
+    if (!this.#tail.isBetweenMessages() || !this.#client.writable) return settle(false);
+    // Our last words go behind the backend's last bytes, if the client takes those in time.
+    this.#quiet.wait(LAST_BYTES_MS, () => settle(false));
+    this.#client.once("close", () => settle(false));
+    this.#toClient.whenDrained(() => settle(this.#client.writable));
+  }
+
+  #start(): void {
+    const [client, backend] = [this.#client, this.#backend];
+    client.once("end", () => this.#clientEnded());
+    backend.once("end", () => this.#backendEnded());
+    client.once("error", (error) => this.#lost("client_lost", error));
+    backend.once("error", (error) => this.#lost("backend_lost", error));
+    client.once("close", () => this.#clientClosed());
+    backend.once("close", () => this.#backendClosed());
+    // While the backend was dialled a side may have ended its direction, or gone: those events are over.
+    if (client.destroyed) {
+      return this.end(
+        new StageError("client_lost", "Client dropped the connection before the backend answered"),
+      );
+    }
+    if (backend.destroyed) return this.#backendClosed();
+    if (client.readableEnded) this.#clientEnded();
+    else this.#toBackend.start();
+    if (backend.readableEnded) this.#backendEnded();
+    else this.#toClient.start();
+  }
+
+  #lost(reason: CloseReason, error: Error): void {
+    // After an orderly end a reset is how many peers hang up; it changes nothing.
+    this.end(this.#firstToClose === null ? new StageError(reason, error.message, { cause: error }) : null);
+  }
+
+  #clientEnded(): void {
+    if (this.#hasEnded) return;
+    this.#firstToClose ??= "client_closed";
+    this.#toBackend.finish();
+  }
+
+  #backendEnded(): void {
+    if (this.#hasEnded) return;
+    const isAnswer = this.#firstToClose !== null || this.#tail.hasTerminated();
+    if (!isAnswer && this.#tail.isBetweenMessages()) {
+      return this.end(new StageError("backend_lost", "Backend closed the connection without a word"));
+    }
+    this.#firstToClose ??= "backend_closed";
     // PostgreSQL never half-closes: with the backend gone a silent client has nothing left to wait for.
-    client.setTimeout(CLOSE_TIMEOUT_MS, () => end(null));
-    client.end();
+    this.#quiet.wait(CLOSE_TIMEOUT_MS, () => this.end(null));
+    this.#toClient.finish();
   }
 
-  function clientClosed(): void {
+  #clientClosed(): void {
+    const [client, backend] = [this.#client, this.#backend];
     // Closed in order, so the backend has ended too: it may still be taking the client's last bytes.
-    if (!client.readableEnded || !backend.readableEnded || backend.destroyed) return end(null);
-    backend.setTimeout(CLOSE_TIMEOUT_MS, () => end(null));
-    backend.once("close", () => end(null));
+    if (!client.readableEnded || !backend.readableEnded || backend.destroyed) return this.end(null);
+    this.#quiet.wait(CLOSE_TIMEOUT_MS, () => this.end(null));
+    backend.once("close", () => this.end(null));
   }
 
-  // While the backend was dialled the client may have ended its direction, or gone: those events are over.
-  if (client.destroyed) {
-    end(new StageError("client_lost", "Client dropped the connection before the backend answered"));
+  #backendClosed(): void {
+    if (this.#backend.readableEnded) return;
+    this.#lost("backend_lost", this.#backend.errored ?? new Error("Backend connection was lost"));
   }
-  if (client.readableEnded) firstToClose = "client_closed";
-  client.once("end", () => firstToClose ??= "client_closed");
-  backend.once("end", backendEnded);
-  client.once("error", (error) => lost("client_lost", error));
-  backend.once("error", (error) => lost("backend_lost", error));
-  client.once("close", clientClosed);
-  backend.once(
-    "close",
-    () => backend.readableEnded || lost("backend_lost", new Error("Backend connection was lost")),
-  );
-  client.on("data", (chunk: Uint8Array) => tail.fromClient(chunk));
-  backend.on("data", (chunk: Uint8Array) => tail.fromBackend(chunk));
-  if (options.idleTimeoutMs > 0) {
-    const message = `No byte in either direction for ${options.idleTimeoutMs} ms (idle_timeout)`;
-    client.setTimeout(options.idleTimeoutMs, () => end(new StageError("idle_timeout", message)));
-  }
-  client.pipe(backend);
-  backend.pipe(client, { end: false });
-  return { ended, isIdle: () => tail.isIdle(), end };
 }
 
 // A client may answer late: ghostunnel raised its own limit from 1 s to 60 s because it cut valid traffic.
 const CLOSE_TIMEOUT_MS = 60_000;
+
+// As long as a refusal may take to be read (socket.ts).
+const LAST_BYTES_MS = 3_000;
