@@ -2,8 +2,11 @@
  * The composition root: the only place where configuration, material, listeners, connections and observers meet.
  */
 
+import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/server.ts";
+import type { AdminServer } from "./admin/server.ts";
+import { startAdmin } from "./admin/start.ts";
 import { isSameListener } from "./config/address.ts";
-import type { Config, RouteConfig } from "./config/types.ts";
+import type { Config, RouteConfig, TcpAddress } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { drainConnections } from "./connection/drain.ts";
@@ -14,7 +17,9 @@ import type { Progress, Surroundings } from "./connection/progress.ts";
 import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
 import { ConfigError, type Problem } from "./errors.ts";
-import type { Observer } from "./observe/events.ts";
+import type { LiveBytes, Observer, RelayedBytes } from "./observe/events.ts";
+import { Observation } from "./observe/observation.ts";
+import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
 
@@ -33,8 +38,10 @@ export class Server {
   readonly #listeners: readonly Listener[];
   readonly #gate: Gate;
   readonly #surroundings: Surroundings;
+  readonly #admin: AdminServer | null;
 
-  private constructor(bound: readonly Bound[], gate: Gate, surroundings: Surroundings) {
+  private constructor(bound: readonly Bound[], { admin, gate, surroundings }: Parts) {
+    this.#admin = admin;
     this.#gate = gate;
     this.#listeners = bound.map(({ listener }) => listener);
     this.#surroundings = surroundings;
@@ -48,12 +55,16 @@ export class Server {
    *
    * @throws {ConfigError} Naming every address that cannot be bound; nothing is left listening then.
    */
-  static async start(config: Config, material: Material, observe: Observer): Promise<Server> {
-    const surroundings: Surroundings = { observe, connections: new Set<Progress>() };
+  static async start(config: Config, material: Material, log: Observer): Promise<Server> {
+    const connections = new Set<Progress>();
+    const liveBytes = () => Promise.resolve(liveBytesOf(connections));
+    const observation = config.admin && openObservation(config, liveBytes);
+    const observe = observation ? both(log, observation.observe) : log;
+    const surroundings: Surroundings = { observe, connections };
     const routes = config.routes.map((route, i) => openRoute(route, material.routes[i]!));
     const bound: Bound[] = [];
     const gate = new Gate({
-      budget: new DescriptorBudget(config.file),
+      budget: new DescriptorBudget(config.file, config.admin ? MAX_ADMIN_CONNECTIONS : 0),
       observe,
       renewListeners: async () => void await Promise.all(bound.map(({ listener }) => listener.renew())),
     });
@@ -63,23 +74,43 @@ export class Server {
         const listener = await listen(endpoint, (accepted) => gate.serve(accepted, surroundings));
         bound.push({ endpoint, listener });
       } catch (error) {
-        problems.push(bindProblem(endpoint.routes[0]!.config, error));
+        problems.push(listenerProblem(endpoint.routes[0]!.config, error));
+      }
+    }
+    let admin: AdminServer | null = null;
+    if (config.admin && observation) {
+      try {
+        admin = await startAdmin({
+          config: config.admin,
+          material: material.admin,
+          observation,
+          observe,
+          liveBytes,
+        });
+      } catch (error) {
+        problems.unshift({ path: "admin.bind_address", ...bindProblem(config.admin.bindAddress, error) });
       }
     }
     if (problems.length > 0) {
-      await Promise.all(bound.map(({ listener }) => listener.close()));
+      await Promise.all([...bound.map(({ listener }) => listener.close()), admin?.close()]);
       throw new ConfigError(config.file, problems);
     }
-    const server = new Server(bound, gate, surroundings);
+    const server = new Server(bound, { admin, gate, surroundings });
     for (const { endpoint, listener } of bound) {
       for (const route of endpoint.routes) observe(boundEvent(route, listener));
     }
+    if (admin) observe(adminBoundEvent(admin));
     return server;
   }
 
   /** How many connections are open now, in whatever stage. */
   get connections(): number {
     return this.#surroundings.connections.size;
+  }
+
+  /** Where the admin server listens; `null` without one. */
+  get adminAddress(): { readonly host: string; readonly port: number } | null {
+    return this.#admin?.address ?? null;
   }
 
   /**
@@ -95,8 +126,16 @@ export class Server {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     const cut = await drainConnections(connections, timeoutMs);
     observe({ event: "server.stopped", connections_cut: cut });
+    // Last, so that it can say what goes on.
+    await this.#admin?.close();
     return cut;
   }
+}
+
+interface Parts {
+  readonly admin: AdminServer | null;
+  readonly gate: Gate;
+  readonly surroundings: Surroundings;
 }
 
 interface Bound {
@@ -129,15 +168,44 @@ function openRoute(config: RouteConfig, material: RouteMaterial): Route {
   };
 }
 
-function bindProblem(config: RouteConfig, error: unknown): Problem {
+function listenerProblem({ index, name, listener }: RouteConfig, error: unknown): Problem {
+  const path = `proxy[${index}].listener.bind_address`;
+  return { path, route: name, ...bindProblem(listener.bindAddress, error) };
+}
+
+function bindProblem({ host, port }: TcpAddress, error: unknown): Pick<Problem, "message"> {
   const code = (error as { code?: string }).code ?? "";
-  const { host, port } = config.listener.bindAddress;
   const why = BIND_ERRORS[code] ?? (error instanceof Error ? error.message : String(error));
-  return {
-    path: `proxy[${config.index}].listener.bind_address`,
-    route: config.name,
-    message: `Cannot listen on "${formatAddress(host, port)}": ${why}`,
+  return { message: `Cannot listen on "${formatAddress(host, port)}": ${why}` };
+}
+
+function openObservation({ routes }: Config, liveBytes: LiveBytes): Observation {
+  const loaded = freshlyLoaded();
+  return new Observation({
+    liveBytes,
+    routes: () => routes.map(({ name, listener }) => ({ name, limit: listener.maxConnections })),
+    reloadState: () => loaded,
+    workers: () => 1,
+  });
+}
+
+function both(one: Observer, other: Observer): Observer {
+  return (event) => {
+    one(event);
+    other(event);
   };
+}
+
+function liveBytesOf(connections: ReadonlySet<Progress>): ReadonlyMap<string, RelayedBytes> {
+  const bytes = new Map<string, RelayedBytes>();
+  for (const { id, sessionBytes } of connections) if (sessionBytes) bytes.set(id, sessionBytes);
+  return bytes;
+}
+
+function adminBoundEvent(admin: AdminServer): Parameters<Observer>[0] {
+  const { host, port } = admin.address;
+  const scheme = admin.material ? "https" : "http";
+  return { event: "admin.bound", address: formatAddress(host, port), scheme };
 }
 
 function boundEvent(route: Route, listener: Listener): Parameters<Observer>[0] {

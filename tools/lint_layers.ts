@@ -185,9 +185,26 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     values: ["connection", "wire", "tls", "scope", "auth", "errors"],
     types: ["config/types", "observe/events"],
   },
-  observe: { values: ["observe", "errors", "printable", "tls/record"], types: ["config/types", "tls"] },
+  observe: {
+    values: ["observe", "errors", "printable", "version", "tls/record"],
+    types: ["config/types", "tls"],
+  },
+  // Its TLS is the listeners' own: accepted, verified and described by the same code.
   admin: {
-    values: ["admin", "observe", "tls/source", "scope", "errors", "version"],
+    values: [
+      "admin",
+      "observe",
+      "scope",
+      "errors",
+      "printable",
+      "version",
+      "config/address",
+      "tls/acceptor",
+      "tls/certificate_names",
+      "tls/peer",
+      "tls/record",
+      "tls/verify",
+    ],
     types: ["config/types", "tls"],
   },
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },

@@ -12,19 +12,24 @@ import { closeSync, openSync } from "node:fs";
  */
 export class DescriptorBudget {
   readonly #file: string;
+  readonly #reserve: number;
   /** Descriptors known to be there, in use or free. */
   #proven = 0;
   /** When the limit was met; sockets accepted but not served yet may have been in the way, so it is met again later. */
   #metLimitAt = -Infinity;
 
-  /** @param file A file this process may read. */
-  constructor(file: string) {
+  /**
+   * @param file A file this process may read.
+   * @param reserve Descriptors to leave for others, besides the process's own.
+   */
+  constructor(file: string, reserve = 0) {
     this.#file = file;
+    this.#reserve = RESERVE + reserve;
   }
 
   /** Whether a connection more than `open` fits. */
   admits(open: number): boolean {
-    const needed = (open + 1) * PER_CONNECTION + RESERVE;
+    const needed = (open + 1) * PER_CONNECTION + this.#reserve;
     if (needed > this.#proven && performance.now() - this.#metLimitAt > PROVE_INTERVAL_MS) {
       this.#prove(Math.max(2 * needed, FIRST_GOAL), open);
     }

@@ -5,7 +5,7 @@
 
 import type { Socket } from "node:net";
 import { type CloseReason, type Failure, PeerRejectedError, type StageError } from "../errors.ts";
-import type { ConnectionFields, Observer, PgtlsEvent } from "../observe/events.ts";
+import type { ConnectionFields, Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { encodeAlert } from "../tls/alert.ts";
 import type { TlsFacts } from "../tls/record.ts";
 import { encodeErrorResponse } from "../wire/error_response.ts";
@@ -46,11 +46,14 @@ export class Progress {
   #backends: readonly Backend[] = [];
   #deadline: Deadline | null = null;
   #session: Session | null = null;
+  /** `performance.now()` of the latest step. */
+  #steppedAt: number;
 
   constructor(accepted: Accepted, surroundings: Surroundings) {
     this.#accepted = accepted;
     this.#route = accepted.endpoint.onlyRoute;
     this.#surroundings = surroundings;
+    this.#steppedAt = accepted.acceptedAt;
     surroundings.connections.add(this);
     this.own(accepted.socket);
     this.#emit({ event: "connection.accepted" });
@@ -82,16 +85,18 @@ export class Progress {
   secured(secured: Secured): Secured {
     this.#secured = secured;
     if (secured.tls) this.own(secured.stream);
-    this.#step({ event: "handshake.completed", tls: factsOf(secured, null) });
+    const duration_ms = this.#sinceStep();
+    this.#step({ event: "handshake.completed", tls: factsOf(secured, null), duration_ms });
     return secured;
   }
 
   identified(identified: Identified): Identified {
     this.#clientTls = identified.clientTls;
-    const { identity } = identified;
+    const { identity, clientTls: tls } = identified;
     this.#step({
       event: "peer.verified",
       identity: identity.kind === "verified" ? "verified" : identity.why,
+      tls,
     });
     return identified;
   }
@@ -117,7 +122,8 @@ export class Progress {
 
   connected(backend: Backend): Backend {
     this.#backends = [...this.#backends, backend];
-    this.#step({ event: "backend.connected", backend: backend.address, tls: backend.tls });
+    const { address, tls } = backend;
+    this.#step({ event: "backend.connected", backend: address, tls, duration_ms: this.#sinceStep() });
     return backend;
   }
 
@@ -141,6 +147,16 @@ export class Progress {
   /** Whether ending it now would interrupt nothing: no session yet, or one that waits for its next query. */
   get isIdle(): boolean {
     return this.#session === null ? this.#authorized === null : this.#session.isIdle();
+  }
+
+  /** ID of the connection, as in its events. */
+  get id(): string {
+    return this.#accepted.id;
+  }
+
+  /** Bytes of the session so far, never more than the closing line will count; `null` before there is a session. */
+  get sessionBytes(): RelayedBytes | null {
+    return this.#session && this.#relayedBytes();
   }
 
   /** Ends the connection as soon as it can be told so. */
@@ -193,26 +209,36 @@ export class Progress {
   }
 
   #closingLine(reason: CloseReason, failure: Failure | null, cause: unknown): Body<"connection.closed"> {
-    const client = this.#secured?.stream ?? this.#accepted.socket;
+    const { from_client, from_backend } = this.#relayedBytes();
     return {
       event: "connection.closed",
       reason,
       detail: failure?.detail ?? null,
       ...userAndDatabase(this.#started),
       backend: this.#backends.map(({ address }) => address).join(", ") || null,
-      bytes_from_client: client.bytesRead,
-      bytes_from_backend: this.#bytesFromBackend,
-      duration_ms: Math.round((performance.now() - this.#accepted.acceptedAt) * 1000) / 1000,
+      bytes_from_client: from_client,
+      bytes_from_backend: from_backend,
+      duration_ms: milliseconds(performance.now() - this.#accepted.acceptedAt),
       client_tls: this.#clientTls,
       backend_tls: this.#backends[0]?.tls ?? null,
       ...(reason === "internal_error" && cause instanceof Error ? { stack: cause.stack ?? "" } : {}),
     };
   }
 
+  #relayedBytes(): RelayedBytes {
+    const client = this.#secured?.stream ?? this.#accepted.socket;
+    return { from_client: client.bytesRead, from_backend: this.#bytesFromBackend };
+  }
+
   #step(body: Body<Step>): void {
     this.#state = advance(this.#state, body.event);
     this.#steps++;
+    this.#steppedAt = performance.now();
     this.#emit(body);
+  }
+
+  #sinceStep(): number {
+    return milliseconds(performance.now() - this.#steppedAt);
   }
 
   #emit(body: Body): void {
@@ -232,6 +258,11 @@ type Body<Name extends string = string> = WithoutFields<
   Extract<PgtlsEvent, ConnectionFields & { readonly event: Name }>
 >;
 type WithoutFields<E> = E extends ConnectionFields ? Omit<E, keyof ConnectionFields> : never;
+
+/** Rounded to microseconds. */
+function milliseconds(duration: number): number {
+  return Math.round(duration * 1000) / 1000;
+}
 
 function userAndDatabase(started: Started | null): { user: string | null; database: string | null } {
   if (started?.packet.kind !== "startup_message") return { user: null, database: null };

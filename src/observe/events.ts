@@ -40,6 +40,13 @@ export type PgtlsEvent =
     readonly count: number;
     readonly detail: string;
   }
+  | { readonly event: "admin.bound"; readonly address: string; readonly scheme: "http" | "https" }
+  | {
+    /** A request to the admin server that was refused for what it is, not for what it asks. */
+    readonly event: "admin.refused";
+    readonly client: string;
+    readonly detail: string;
+  }
   | ConnectionFields & { readonly event: "connection.accepted" }
   | ConnectionFields & {
     readonly event: "negotiation.completed";
@@ -50,8 +57,18 @@ export type PgtlsEvent =
     /** The server name that chose it; `null` if there was none, or no need to look. */
     readonly server_name: string | null;
   }
-  | ConnectionFields & { readonly event: "handshake.completed"; readonly tls: TlsFacts | null }
-  | ConnectionFields & { readonly event: "peer.verified"; readonly identity: string }
+  | ConnectionFields & {
+    readonly event: "handshake.completed";
+    readonly tls: TlsFacts | null;
+    /** Since the route was chosen. */
+    readonly duration_ms: number;
+  }
+  | ConnectionFields & {
+    readonly event: "peer.verified";
+    readonly identity: string;
+    /** With what the verification found; `null` in clear. */
+    readonly tls: TlsFacts | null;
+  }
   | ConnectionFields & {
     readonly event: "peer.rejected";
     readonly code: RejectionCode;
@@ -69,6 +86,8 @@ export type PgtlsEvent =
     readonly event: "backend.connected";
     readonly backend: string;
     readonly tls: TlsFacts | null;
+    /** TCP, TLS and verification together. */
+    readonly duration_ms: number;
   }
   | ConnectionFields & {
     readonly event: "backend.failed";
@@ -101,3 +120,12 @@ export interface ConnectionClosed extends ConnectionFields {
 
 /** Takes every event. Must not throw and must not block. */
 export type Observer = (event: PgtlsEvent) => void;
+
+/** Bytes of a session so far, in PostgreSQL's terms, without TLS. */
+export interface RelayedBytes {
+  readonly from_client: number;
+  readonly from_backend: number;
+}
+
+/** Asks for the bytes of the sessions that are open, by connection ID; whoever has no session yet may be missing. */
+export type LiveBytes = () => Promise<ReadonlyMap<string, RelayedBytes>>;

@@ -2,8 +2,9 @@
 
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 import type { LogLevel } from "../config/types.ts";
-import { summarizeTls, type TlsFacts } from "../tls/record.ts";
-import type { Observer, PgtlsEvent } from "./events.ts";
+import type { Observer } from "./events.ts";
+import { fieldsOf } from "./fields.ts";
+import { levelOf } from "./levels.ts";
 import { formatJson, formatText } from "./log_format.ts";
 import { LogWriter } from "./log_writer.ts";
 
@@ -31,15 +32,19 @@ export function startLog(options: LogOptions): Observer {
   });
   const logger = getLogger(["pgtls"]);
   return (event) => {
-    const { event: name, ...fields } = event;
     // A function is called by the logger only if the level is wanted: names and fingerprints cost more than most lines.
-    logger[LOGTAPE_METHODS[levelOf(event)]](name, () => summarize(fields));
+    logger[LOGTAPE_METHODS[levelOf(event)]](event.event, () => fieldsOf(event));
   };
 }
 
 /** Resolves when every line so far has been written, or nobody has read them for a while. */
 export async function flushLog(): Promise<void> {
   await current?.flush(FLUSH_MS);
+}
+
+/** Log lines that were dropped since the start because nobody read them. */
+export function droppedLogLines(): number {
+  return current?.dropped ?? 0;
 }
 
 function startWriter(format: (record: LogRecord) => string): (line: string) => void {
@@ -60,46 +65,6 @@ function droppedRecord(count: number): LogRecord {
     properties: { count },
   };
 }
-
-/**
- * How loud an event is: error = an operator must act; warn = degraded; info = the server's life, one line for each
- * connection, every denial; debug = stages and routine noise such as health checks that connect and close.
- */
-export function levelOf(event: PgtlsEvent): LogLevel {
-  switch (event.event) {
-    case "server.failed":
-      return "error";
-    case "config.warning":
-    case "connection.refused":
-      return "warn";
-    case "backend.failed":
-      return event.reason === "backend_untrusted" ? "error" : "warn";
-    case "connection.closed":
-      if (event.reason === "internal_error") return "error";
-      return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
-    case "config.loaded":
-    case "server.started":
-    case "server.draining":
-    case "server.stopped":
-    case "listener.bound":
-    case "peer.rejected":
-      return "info";
-    default:
-      return "debug";
-  }
-}
-
-/** A line carries fingerprints where the facts have certificates (docs/decisions/0002). */
-function summarize(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      name,
-      TLS_FIELDS.has(name) && value !== null ? summarizeTls(value as TlsFacts) : value,
-    ]),
-  );
-}
-
-const TLS_FIELDS: ReadonlySet<string> = new Set(["tls", "client_tls", "backend_tls"]);
 
 const LOGTAPE_LEVELS = {
   trace: "trace",

@@ -5,13 +5,24 @@ import { escapeInvisible } from "../printable.ts";
 
 /** One JSON object: `time`, `level`, `event`, then the event's own fields. */
 export function formatJson(record: LogRecord): string {
-  const line = {
+  return renderJson({
     time: new Date(record.timestamp).toISOString(),
     level: levelName(record),
     event: record.rawMessage,
     ...record.properties,
-  };
-  return escapeInvisible(JSON.stringify(line, cutLongText));
+  });
+}
+
+/** JSON on one line, in which text is cut and what is not seen is escaped. */
+export function renderJson(value: unknown): string {
+  return escapeInvisible(JSON.stringify(value, cutLongText));
+}
+
+/** Text of a peer's, cut where nobody needs more of it. */
+export function cutText(text: string): string {
+  return text.length <= MAX_TEXT_LENGTH
+    ? text
+    : `${text.slice(0, MAX_TEXT_LENGTH)}… (${text.length} characters)`;
 }
 
 /** `time level event key=value …`; nested records become `key.inner=value`, values that are not plain are quoted. */
@@ -40,8 +51,7 @@ function formatValue(value: unknown): string {
 }
 
 function cutLongText(_key: string, value: unknown): unknown {
-  if (typeof value !== "string" || value.length <= MAX_TEXT_LENGTH) return value;
-  return `${value.slice(0, MAX_TEXT_LENGTH)}… (${value.length} characters)`;
+  return typeof value === "string" ? cutText(value) : value;
 }
 
 const PLAIN = /^[\w.:/@+-]+$/;

@@ -17,6 +17,7 @@ export class LogWriter {
   #queue: string[] = [];
   #queuedLength = 0;
   #dropped = 0;
+  #droppedBefore = 0;
   #writing: Promise<void> | null = null;
 
   /** @param describeDropped The line that says how many lines were dropped. */
@@ -33,6 +34,11 @@ export class LogWriter {
     }
     this.#push(line);
     this.#writing ??= this.#drain();
+  }
+
+  /** Lines dropped since the start. */
+  get dropped(): number {
+    return this.#droppedBefore + this.#dropped;
   }
 
   /** Resolves when everything taken so far is written, or after `timeoutMs`. */
@@ -65,6 +71,7 @@ export class LogWriter {
   #reportDropped(): void {
     if (this.#dropped === 0) return;
     this.#push(this.#describeDropped(this.#dropped));
+    this.#droppedBefore += this.#dropped;
     this.#dropped = 0;
   }
 

@@ -17,6 +17,8 @@ export interface AcceptorOptions {
   readonly minVersion: "1.2" | "1.3";
   /** Whether a client certificate is asked for. Whether one is *required* is decided in `verify.ts`. */
   readonly requestCertificate: boolean;
+  /** ALPN protocols to select from; a client that offers others alone is refused. @default ["postgresql"] */
+  readonly alpnProtocols?: readonly string[];
 }
 
 /** One `tls.Server` that never listens; sockets are handed to it one by one. */
@@ -29,7 +31,7 @@ export class TlsAcceptor {
       cert: material.certPem,
       key: material.keyPem,
       minVersion: options.minVersion === "1.3" ? "TLSv1.3" : "TLSv1.2",
-      ALPNProtocols: [ALPN_POSTGRESQL],
+      ALPNProtocols: [...options.alpnProtocols ?? [ALPN_POSTGRESQL]],
       requestCert: options.requestCertificate,
       rejectUnauthorized: false,
       // Off: startup_timeout covers the handshake, and may be longer than the runtime's two minutes.

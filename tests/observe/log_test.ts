@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { TlsFacts } from "../../src/tls/record.ts";
 import { makeCa } from "../support/pki.ts";
 import type { ConnectionClosed, PgtlsEvent } from "../../src/observe/events.ts";
-import { levelOf, type LogOptions, startLog } from "../../src/observe/log.ts";
+import { type LogOptions, startLog } from "../../src/observe/log.ts";
+import { levelOf } from "../../src/observe/levels.ts";
 
 const pki = makeCa({ name: "clients" });
 

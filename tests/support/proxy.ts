@@ -17,6 +17,8 @@ export interface RouteTables {
 export interface TestProxy extends AsyncDisposable {
   /** The port of each route, in the order given. */
   readonly ports: readonly number[];
+  /** The port of the admin server. @throws {Error} If there is none. */
+  readonly adminPort: number;
   /** Everything observed so far. */
   readonly events: readonly PgtlsEvent[];
   /** The folder of its files; `write` puts further ones there. */
@@ -31,12 +33,28 @@ export interface TestProxy extends AsyncDisposable {
 }
 
 /** Starts a proxy from tables; values that are PEM texts are written to files, and the file's name is used. */
-export async function startTestProxy(...routes: readonly RouteTables[]): Promise<TestProxy> {
+export function startTestProxy(...routes: readonly RouteTables[]): Promise<TestProxy> {
+  return startFromTables(routes, {});
+}
+
+/** As {@linkcode startTestProxy}, with an admin server on a free port; `admin` are its keys but for the address. */
+export function startAdminProxy(
+  admin: Readonly<Record<string, unknown>>,
+  ...routes: readonly RouteTables[]
+): Promise<TestProxy> {
+  return startFromTables(routes, { admin: { bind_address: "127.0.0.1:0", ...admin } });
+}
+
+async function startFromTables(
+  routes: readonly RouteTables[],
+  top: { readonly admin?: Readonly<Record<string, unknown>> },
+): Promise<TestProxy> {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-proxy-" });
   try {
     const proxy = await Promise.all(routes.map((route, i) => tablesOf(dir, route, i)));
+    const admin = top.admin && { admin: await filesFor(dir, "admin", top.admin) };
     const file = join(dir, "pgtls.toml");
-    await Deno.writeTextFile(file, stringify({ proxy }));
+    await Deno.writeTextFile(file, stringify({ ...admin, proxy }));
     return await startFrom(file, dir);
   } catch (error) {
     await Deno.remove(dir, { recursive: true });
@@ -72,6 +90,10 @@ async function startFrom(file: string, dir: string): Promise<TestProxy> {
   };
   return {
     ports: server.addresses.map(({ port }) => port),
+    get adminPort() {
+      if (server.adminAddress === null) throw new Error("This proxy has no admin server");
+      return server.adminAddress.port;
+    },
     events,
     dir,
     connections: () => server.connections,

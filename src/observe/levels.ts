@@ -1,0 +1,42 @@
+/** How loud each event is. */
+
+import type { LogLevel } from "../config/types.ts";
+import type { PgtlsEvent } from "./events.ts";
+
+/**
+ * How loud an event is: error = an operator must act; warn = degraded; info = the server's life, one line for each
+ * connection, every denial; debug = stages and routine noise such as health checks that connect and close.
+ */
+export function levelOf(event: PgtlsEvent): LogLevel {
+  switch (event.event) {
+    case "server.failed":
+      return "error";
+    case "config.warning":
+    case "connection.refused":
+      return "warn";
+    case "backend.failed":
+      return event.reason === "backend_untrusted" ? "error" : "warn";
+    case "connection.closed":
+      if (event.reason === "internal_error") return "error";
+      return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
+    case "config.loaded":
+    case "server.started":
+    case "server.draining":
+    case "server.stopped":
+    case "admin.bound":
+    case "admin.refused":
+    case "listener.bound":
+    case "peer.rejected":
+      return "info";
+    default:
+      return "debug";
+  }
+}
+
+/** Whether an event of `level` is wanted by somebody who wants `lowest` and everything louder. */
+export function isAtLeast(level: LogLevel, lowest: LogLevel): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf(lowest);
+}
+
+/** From the quietest to the loudest. */
+export const LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
