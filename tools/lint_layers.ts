@@ -83,7 +83,7 @@ function complaint(file: string, layer: Layer, { specifier, isType }: Reference)
       : null;
   }
   const path = resolve(`src/${file}`, specifier);
-  if (!path.endsWith(".ts")) return null;
+  if (!/\.tsx?$/.test(path)) return null;
   const target = partOf(path);
   if (target === null) {
     return path === "main.ts" ? `${from}: nobody imports main.ts` : `${from}: src imports only src`;
@@ -98,7 +98,7 @@ function complaint(file: string, layer: Layer, { specifier, isType }: Reference)
 
 /** The part of `src/` a repository path is, without `.ts`; `null` outside of `src/`. */
 function partOf(path: string): string | null {
-  return path.startsWith("src/") ? path.slice("src/".length).replace(/\.ts$/, "") : null;
+  return path.startsWith("src/") ? path.slice("src/".length).replace(/\.tsx?$/, "") : null;
 }
 
 function pathInRepository(filename: string): string {
@@ -112,8 +112,11 @@ function resolve(from: string, specifier: string): string {
 
 /** The most specific entry of the table. A folder nobody wrote down may import nothing, so that somebody does. */
 function layerOf(file: string): Layer {
-  const folder = file.includes("/") ? file.slice(0, file.indexOf("/")) : file;
-  return LAYERS[file] ?? LAYERS[folder] ?? { values: [folder, "errors"] };
+  for (let part = file; part !== ""; part = part.slice(0, Math.max(0, part.lastIndexOf("/")))) {
+    const layer = LAYERS[part];
+    if (layer !== undefined) return layer;
+  }
+  return { values: [file.split("/")[0]!, "errors"] };
 }
 
 function covers(part: string, target: string): boolean {
@@ -206,6 +209,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "tls/verify",
     ],
     types: ["config/types", "tls"],
+  },
+  // Runs in a browser: whatever it needs of the rest it asks for by HTTP.
+  "admin/page": {
+    values: ["admin/page", "printable"],
+    types: ["errors"],
+    packages: /^preact(\/hooks)?$/,
   },
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
   demo: { values: ["demo", "errors"], types: ["*"] },
