@@ -5,6 +5,7 @@
 import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/server.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { startAdmin } from "./admin/start.ts";
+import { BackendProbes } from "./backend_probes.ts";
 import { isSameListener } from "./config/address.ts";
 import type { Config, RouteConfig, TcpAddress } from "./config/types.ts";
 import { describeAddress } from "./connection/connect_backend.ts";
@@ -18,6 +19,7 @@ import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
 import { ConfigError, type Problem } from "./errors.ts";
 import type { LiveBytes, Observer, RelayedBytes } from "./observe/events.ts";
+import { loadedCertificates } from "./observe/loaded_certificates.ts";
 import { Observation } from "./observe/observation.ts";
 import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
@@ -58,7 +60,7 @@ export class Server {
   static async start(config: Config, material: Material, log: Observer): Promise<Server> {
     const connections = new Set<Progress>();
     const liveBytes = () => Promise.resolve(liveBytesOf(connections));
-    const observation = config.admin && openObservation(config, liveBytes);
+    const observation = config.admin && openObservation(config, material, liveBytes);
     const observe = observation ? both(log, observation.observe) : log;
     const surroundings: Surroundings = { observe, connections };
     const routes = config.routes.map((route, i) => openRoute(route, material.routes[i]!));
@@ -79,13 +81,18 @@ export class Server {
     }
     let admin: AdminServer | null = null;
     if (config.admin && observation) {
+      const probes = new BackendProbes(() => routes);
       try {
         admin = await startAdmin({
-          config: config.admin,
+          admin: config.admin,
           material: material.admin,
           observation,
           observe,
           liveBytes,
+          config: () => config,
+          reloadState: observation.sources.reloadState,
+          reload: null,
+          probeBackends: () => probes.failures(),
         });
       } catch (error) {
         problems.unshift({ path: "admin.bind_address", ...bindProblem(config.admin.bindAddress, error) });
@@ -179,14 +186,17 @@ function bindProblem({ host, port }: TcpAddress, error: unknown): Pick<Problem, 
   return { message: `Cannot listen on "${formatAddress(host, port)}": ${why}` };
 }
 
-function openObservation({ routes }: Config, liveBytes: LiveBytes): Observation {
+function openObservation(config: Config, material: Material, liveBytes: LiveBytes): Observation {
   const loaded = freshlyLoaded();
-  return new Observation({
+  const { routes } = config;
+  const observation = new Observation({
     liveBytes,
     routes: () => routes.map(({ name, listener }) => ({ name, limit: listener.maxConnections })),
     reloadState: () => loaded,
     workers: () => 1,
   });
+  observation.certificates.load(loadedCertificates(config, material));
+  return observation;
 }
 
 function both(one: Observer, other: Observer): Observer {

@@ -189,7 +189,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     types: ["config/types", "observe/events"],
   },
   observe: {
-    values: ["observe", "errors", "printable", "version", "tls/record"],
+    values: ["observe", "errors", "printable", "version", "tls/certificate_text", "tls/record"],
     types: ["config/types", "tls"],
   },
   // Its TLS is the listeners' own: accepted, verified and described by the same code.
@@ -219,6 +219,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
   demo: { values: ["demo", "errors"], types: ["*"] },
   load: { values: ["config/load", "tls/material", "errors"], types: ["config/types"], packages: NO_PACKAGES },
+  backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },
   server: { values: ["*"] },
   cli: { values: ["*", "cli", "demo"] },
 };

@@ -9,24 +9,28 @@ import { Buffer } from "node:buffer";
 import type { RawData, WebSocket } from "ws";
 import type { Send, SendEvent, WebsocketReceive, WebsocketSend } from "../scope/types.ts";
 
+/** What a conversation needs of the server around it. */
+export interface ConversationOptions {
+  /** Completes the handshake. */
+  readonly upgrade: (subprotocol: string | undefined) => Promise<WebSocket>;
+  /** Refuses it. */
+  readonly refuse: () => void;
+  /** Told when the client was dropped because it did not read. */
+  readonly onDropped: () => void;
+  /** Milliseconds between two pings. */
+  readonly pingMs: number;
+}
+
 /** One WebSocket's receive and send. */
 export class Conversation {
   state: "connecting" | "open" | "closed" = "connecting";
-  readonly #upgrade: (subprotocol: string | undefined) => Promise<WebSocket>;
-  readonly #refuse: () => void;
-  readonly #onDropped: () => void;
+  readonly #options: ConversationOptions;
   readonly #queue: WebsocketReceive[] = [{ type: "websocket.connect" }];
   #wake: () => void = () => {};
   #socket: WebSocket | null = null;
 
-  constructor(
-    upgrade: (subprotocol: string | undefined) => Promise<WebSocket>,
-    refuse: () => void,
-    onDropped: () => void,
-  ) {
-    this.#upgrade = upgrade;
-    this.#refuse = refuse;
-    this.#onDropped = onDropped;
+  constructor(options: ConversationOptions) {
+    this.#options = options;
   }
 
   receive = async (): Promise<WebsocketReceive> => {
@@ -46,7 +50,7 @@ export class Conversation {
         return await this.#write(event);
       case "websocket.close":
         if (this.state === "closed") throw new Error("Cannot close a WebSocket twice");
-        if (this.state === "connecting") this.#refuse();
+        if (this.state === "connecting") this.#options.refuse();
         return this.close(event.code ?? NORMAL, event.reason);
       default:
         throw new TypeError(`Cannot send "${(event as { type: unknown }).type}" on a WebSocket`);
@@ -66,13 +70,13 @@ export class Conversation {
 
   async #accept({ subprotocol }: WebsocketSend & { type: "websocket.accept" }): Promise<void> {
     if (this.state !== "connecting" || this.#socket) throw new Error("Cannot accept a WebSocket twice");
-    const socket = await this.#upgrade(subprotocol).catch((error) => {
+    const socket = await this.#options.upgrade(subprotocol).catch((error) => {
       this.state = "closed";
       throw error;
     });
     this.#socket = socket;
     this.state = "open";
-    const stopPinging = ping(socket);
+    const stopPinging = ping(socket, this.#options.pingMs);
     socket.on("error", () => {});
     socket.on("message", (data: RawData, isBinary: boolean) => {
       const bytes = Buffer.concat([data].flat() as Uint8Array[]);
@@ -95,7 +99,7 @@ export class Conversation {
     if (data === undefined) throw new TypeError("Cannot send nothing: expected text or bytes");
     if (socket.bufferedAmount > MAX_UNSENT_BYTES) {
       socket.terminate();
-      this.#onDropped();
+      this.#options.onDropped();
       throw new Error("Cannot send: the client does not read");
     }
     await new Promise<void>((resolve, reject) => {
@@ -110,14 +114,14 @@ export class Conversation {
 }
 
 /** Pings now and then, and drops a client that has not answered by the next time. Returns the way to stop. */
-function ping(socket: WebSocket): () => void {
+function ping(socket: WebSocket, intervalMs: number): () => void {
   let isAlive = true;
   socket.on("pong", () => isAlive = true);
   const timer = setInterval(() => {
     if (!isAlive) return socket.terminate();
     isAlive = false;
     socket.ping();
-  }, PING_INTERVAL_MS);
+  }, intervalMs);
   return () => clearInterval(timer);
 }
 
@@ -131,9 +135,6 @@ const MAX_UNREAD = 16;
 
 // Some 1,500 closing lines: a page in the background reads late, but it reads.
 const MAX_UNSENT_BYTES = 1024 * 1024;
-
-// Shorter than the idle time of common balancers (60 s), longer than a phone's lock screen takes.
-const PING_INTERVAL_MS = 30_000;
 
 // For the client's answer to a close.
 const CLOSE_MS = 2_000;

@@ -29,7 +29,8 @@ export async function serveRequest(
   const scope = httpScope(request, peer);
   if (scope === null) return answerPlainly(response, 400, "Cannot use the request target: expected a path");
   const body = await readBody(request);
-  if (body === null) {
+  if (body === "unfinished") return void response.destroy();
+  if (body === "too_long") {
     const message = `Cannot take the request: its body is over ${MAX_BODY_BYTES} bytes`;
     return answerPlainly(response, 413, message);
   }
@@ -113,22 +114,20 @@ class Exchange {
   }
 }
 
-/** The whole body, or `null` if it is too long. */
-function readBody(request: IncomingMessage): Promise<Uint8Array | null> {
+/** The whole body, or why there is none. */
+function readBody(request: IncomingMessage): Promise<Uint8Array | "too_long" | "unfinished"> {
   return new Promise((resolve) => {
+    if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) return resolve("too_long");
     const pieces: Uint8Array[] = [];
-    let length = Number(request.headers["content-length"] ?? 0);
-    if (length > MAX_BODY_BYTES) return resolve(null);
-    length = 0;
+    let length = 0;
     request.on("data", (piece: Uint8Array) => {
       length += piece.length;
-      if (length > MAX_BODY_BYTES) return resolve(null);
+      if (length > MAX_BODY_BYTES) return resolve("too_long");
       pieces.push(piece);
     });
     request.on("end", () => resolve(Buffer.concat(pieces)));
-    // A client that leaves is noticed when it is to be answered.
-    request.on("error", () => resolve(new Uint8Array()));
-    request.on("close", () => resolve(new Uint8Array()));
+    request.on("error", () => resolve("unfinished"));
+    request.on("close", () => resolve("unfinished"));
   });
 }
 

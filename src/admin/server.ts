@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { createServer as createWebServer, type IncomingMessage, type Server as WebServer } from "node:http";
-import { createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TcpAddress } from "../config/types.ts";
 import type { PeerRejectedError } from "../errors.ts";
@@ -29,6 +29,17 @@ export interface AdminServerOptions {
   readonly observe: Observer;
   /** Told when a WebSocket was dropped because its client did not read. */
   readonly onDropped: () => void;
+  readonly timeouts?: AdminTimeouts;
+}
+
+/** How long a client may take, in milliseconds. */
+export interface AdminTimeouts {
+  /** From connecting to a whole request, TLS included. @default 10 s */
+  readonly requestMs?: number;
+  /** From a whole request to an answer that has been taken. @default 60 s */
+  readonly answerMs?: number;
+  /** Between two pings of a WebSocket; one that has not answered by the next is dropped. @default 30 s */
+  readonly pingMs?: number;
 }
 
 /** An admin server that is listening. */
@@ -40,6 +51,7 @@ export class AdminServer {
   readonly #open = new Set<Socket>();
   readonly #visitors = new WeakMap<Duplex, Visitor>();
   #tls: Tls | null;
+  #port = 0;
 
   /**
    * Binds the address.
@@ -54,6 +66,7 @@ export class AdminServer {
       server.#listener.listen({ host, port }, () => {
         server.#listener.removeListener("error", reject);
         server.#listener.on("error", ignore);
+        server.#port = (server.#listener.address() as AddressInfo).port;
         resolve();
       });
     });
@@ -64,14 +77,19 @@ export class AdminServer {
     this.#options = options;
     this.#tls = options.material && openTls(options.material);
     this.#listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, this.#accept);
-    this.#sockets = new WebSockets({ ...options, onError: this.#report });
+    this.#sockets = new WebSockets({
+      app: options.app,
+      onError: this.#report,
+      onDropped: options.onDropped,
+      pingMs: options.timeouts?.pingMs ?? PING_MS,
+    });
     this.#web = createWebServer({ maxHeaderSize: MAX_HEADER_BYTES });
     this.#web.on("request", (request, response) => {
       const visitor = this.#visitorOf(request);
       // The answer to the first one ends the connection.
       if (visitor === null) return;
       if (visitor.refusal) return answerPlainly(response, 403, refusalText(visitor.refusal));
-      const onRead = () => visitor.allow(ANSWER_MS);
+      const onRead = () => visitor.allow(options.timeouts?.answerMs ?? ANSWER_MS);
       serveRequest(options.app, { request, response }, { peer: visitor.peer, onError: this.#report, onRead });
     });
     this.#web.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -86,9 +104,7 @@ export class AdminServer {
 
   /** The address bound, with the port the system chose where the configuration says 0. */
   get address(): { readonly host: string; readonly port: number } {
-    const address = this.#listener.address();
-    if (address === null || typeof address === "string") throw new Error("Cannot read the bound address");
-    return { host: this.#options.address.host, port: address.port };
+    return { host: this.#options.address.host, port: this.#port };
   }
 
   /** What it shows to clients; `null` without TLS. */
@@ -129,7 +145,7 @@ export class AdminServer {
 
   /** Brings the connection to the web server, with what is known of its client. */
   async #admit(socket: Socket, visitor: Visitor): Promise<void> {
-    visitor.allow(REQUEST_MS);
+    visitor.allow(this.#options.timeouts?.requestMs ?? REQUEST_MS);
     if (this.#tls === null) return this.#hand(socket, visitor);
     const { acceptor, material } = this.#tls;
     // A handshake that fails is its client's affair; there is nobody to answer.
@@ -200,6 +216,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 // From accept to a whole request, TLS included; then to an answer that has been taken.
 const REQUEST_MS = 10_000;
 const ANSWER_MS = 60_000;
+
+// Shorter than the idle time of common balancers (60 s), longer than a phone's lock screen takes.
+const PING_MS = 30_000;
 
 /** Connections at a time: a scrape, some probes and pages. File descriptors for these are set aside. */
 export const MAX_CONNECTIONS = 32;

@@ -8,7 +8,7 @@ import { AdminServer } from "./server.ts";
 
 /** What the admin server is given. */
 export interface AdminOptions extends Omit<AdminSources, "isOwnHost"> {
-  readonly config: AdminConfig;
+  readonly admin: AdminConfig;
   /** `null` = http and ws. */
   readonly material: ListenerMaterial | null;
 }
@@ -19,10 +19,10 @@ export interface AdminOptions extends Omit<AdminSources, "isOwnHost"> {
  * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { config, material, observation, observe } = options;
-  const app = adminApp({ ...options, isOwnHost: ownHosts(config, () => server.material) });
+  const { admin, material, observation, observe } = options;
+  const app = adminApp({ ...options, isOwnHost: ownHosts(admin, () => server.material) });
   const server = await AdminServer.bind({
-    address: config.bindAddress,
+    address: admin.bindAddress,
     material,
     app,
     observe,

@@ -15,6 +15,8 @@ export interface WebSocketsOptions {
   readonly onError: (error: unknown) => void;
   /** Told when a client was dropped because it did not read. */
   readonly onDropped: () => void;
+  /** Between two pings; a client that has not answered by the next is dropped. */
+  readonly pingMs: number;
 }
 
 /** A request for a WebSocket. */
@@ -51,11 +53,11 @@ export class WebSockets {
     const [client] = peer.client;
     const ofClient = [...this.#open.values()].filter((each) => each === client);
     if (this.#open.size >= MAX_OPEN || ofClient.length >= MAX_OF_CLIENT) return refuseHandshake(socket, 503);
-    const conversation = new Conversation(
-      (subprotocol) => this.#upgrade(handshake, subprotocol),
-      () => refuseHandshake(socket, 403),
-      this.#options.onDropped,
-    );
+    const conversation = new Conversation({
+      upgrade: (subprotocol) => this.#upgrade(handshake, subprotocol),
+      refuse: () => refuseHandshake(socket, 403),
+      ...this.#options,
+    });
     this.#open.set(conversation, client);
     try {
       await this.#options.app(scope, conversation.receive as Receive, conversation.send);

@@ -89,6 +89,11 @@ export function makeGauges(registers: Registry[]) {
       "pgtls_generation",
       "1 = as started; one more with every reload that changed something.",
     ),
+    notAfter: gauge(
+      "pgtls_certificate_not_after_timestamp_seconds",
+      "When certificates end, in seconds since 1970: of each route and use the one that matters first.",
+      ["route", "use"],
+    ),
     workers: gauge("pgtls_workers", "Isolates that serve connections."),
     buildInfo: gauge("pgtls_build_info", "Always 1; the version is in the labels.", ["version", "deno"]),
   };

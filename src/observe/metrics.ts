@@ -8,6 +8,8 @@
 import { Registry } from "prom-client";
 import type { TlsFacts } from "../tls/record.ts";
 import { VERSION } from "../version.ts";
+import { certificateEnds } from "./certificate_ends.ts";
+import type { Certificates } from "./certificates.ts";
 import type { Connections } from "./connections.ts";
 import type { LiveBytes, PgtlsEvent } from "./events.ts";
 import { droppedLogLines } from "./log.ts";
@@ -19,6 +21,7 @@ import type { ReloadState } from "./reload_state.ts";
 /** What is asked at each scrape. */
 export interface MetricsSources {
   readonly connections: Connections;
+  readonly certificates: Certificates;
   readonly liveBytes: LiveBytes;
   /** The routes as configured now; `limit` 0 = none. */
   readonly routes: () => readonly { readonly name: string; readonly limit: number }[];
@@ -115,8 +118,8 @@ export class Metrics {
   }
 
   #setGauges(): void {
-    const { connections, routes, reloadState, workers } = this.#sources;
-    const { open, limit, ...gauges } = this.#gauges;
+    const { connections, certificates, routes, reloadState, workers } = this.#sources;
+    const { open, limit, notAfter: ends, ...gauges } = this.#gauges;
     open.reset();
     limit.reset();
     for (const { name: route, limit: sessions } of routes()) {
@@ -127,6 +130,10 @@ export class Metrics {
       }
     }
     for (const { route } of connections.open.values()) open.inc({ route: route ?? "" });
+    ends.reset();
+    for (const { route, use, notAfter } of certificateEnds(certificates.list(), Date.now())) {
+      ends.set({ route: route ?? "", use }, notAfter / 1000);
+    }
     const { generation, last, succeededAt } = reloadState();
     gauges.reloadSuccessful.set(last.ok ? 1 : 0);
     gauges.reloadSuccess.set(succeededAt / 1000);

@@ -26,17 +26,18 @@ export function addProcessMetrics(registers: Registry[]): void {
   });
   // /proc is readable with --allow-all alone.
   if (openFiles() !== null) {
-    gauge("process_open_fds", "File descriptors in use.", () => openFiles() ?? NaN);
-    gauge("process_max_fds", "Limit of open file descriptors.", () => maximumFiles() ?? NaN);
+    gauge("process_open_fds", "File descriptors in use.", openFiles);
+    gauge("process_max_fds", "Limit of open file descriptors.", maximumFiles);
   }
 
-  function gauge(name: string, help: string, read: () => number): void {
+  function gauge(name: string, help: string, read: () => number | null): void {
     new Gauge({
       name,
       help,
       registers,
       collect() {
-        this.set(read());
+        const value = read();
+        if (value !== null) this.set(value);
       },
     });
   }

@@ -84,9 +84,11 @@ export function toPem(der: Uint8Array): string {
   return `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
 }
 
-function clientName(facts: TlsFacts): string | null {
-  const [leaf] = facts.clientChain;
-  if (leaf === undefined) return null;
+function clientName({ clientChain: [leaf] }: TlsFacts): string | null {
+  return leaf === undefined ? null : once(names, leaf, readName);
+}
+
+function readName(leaf: Uint8Array): string | null {
   const subject = subjectOf(leaf);
   try {
     return subject && formatDistinguishedName(subject);
@@ -98,5 +100,19 @@ function clientName(facts: TlsFacts): string | null {
 }
 
 function sha256(der: Uint8Array): string {
-  return createHash("sha256").update(der).digest("hex");
+  return once(fingerprints, der, (bytes) => createHash("sha256").update(bytes).digest("hex"));
 }
+
+/** Several events and records of a connection are about the same certificate, which is the same object in all of them. */
+function once<Value>(
+  known: WeakMap<Uint8Array, Value>,
+  der: Uint8Array,
+  make: (der: Uint8Array) => Value,
+): Value {
+  const value = known.has(der) ? known.get(der)! : make(der);
+  known.set(der, value);
+  return value;
+}
+
+const names = new WeakMap<Uint8Array, string | null>();
+const fingerprints = new WeakMap<Uint8Array, string>();

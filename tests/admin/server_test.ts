@@ -1,7 +1,7 @@
 /** AdminServer with apps that do everything an app can get wrong, and clients that do everything a client can. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { AdminServer } from "../../src/admin/server.ts";
+import { AdminServer, type AdminTimeouts } from "../../src/admin/server.ts";
 import type { PgtlsEvent } from "../../src/observe/events.ts";
 import type { App, HttpScope, Scope, SendEvent, WebsocketScope } from "../../src/scope/types.ts";
 import { ask, openSocket } from "../support/admin_client.ts";
@@ -192,6 +192,49 @@ Deno.test("AdminServer holds 32 connections at a time, and gives a place back wi
   await until(async () => (await ask(server.port, "/").catch(() => null))?.text === "hello", "a free place");
 });
 
+const SLOW: Readonly<Record<string, string>> = {
+  "nothing at all": "",
+  "half a head": "GET / HTTP/1.1\r\nHost: a\r\n",
+  "half a body": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+};
+
+for (const [what, request] of Object.entries(SLOW)) {
+  Deno.test(`AdminServer ends the connection of a client that sends ${what}, without a call of the app`, async () => {
+    await using server = await start(() => {}, { requestMs: 50 });
+    assert.equal(await answerTo(server.port, request), "");
+    assert.equal(server.calls, 0);
+  });
+}
+
+Deno.test("AdminServer ends the connection of a client that does not take its answer", async () => {
+  await using server = await start(async (_scope, _receive, send) => {
+    await send(START);
+    const body = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 64; i++) await send({ type: "http.response.body", body, more: true });
+    throw new Error("all of it was taken");
+  }, { answerMs: 200 });
+  const client = connect(server.port, "127.0.0.1");
+  client.on("error", () => {});
+  client.pause();
+  client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await until(() => server.settled === 1, "the app to be told");
+  client.destroy();
+  assert.deepEqual(server.events, []);
+});
+
+Deno.test("AdminServer drops a WebSocket that does not answer pings, and keeps one that does", async () => {
+  await using server = await start(async (_scope, receive, send) => {
+    await receive();
+    await send({ type: "websocket.accept" });
+    while ((await receive()).type !== "websocket.disconnect");
+  }, { pingMs: 100 });
+  using alive = openSocket(server.port, "/");
+  using dead = openSocket(server.port, "/", { autoPong: false });
+  assert.deepEqual(await Promise.all([alive.opened, dead.opened]), [101, 101]);
+  assert.equal(await eventually(dead.closed, "a drop"), 1006);
+  assert.equal(alive.socket.readyState, alive.socket.OPEN);
+});
+
 /** What an app does with a WebSocket, what its client sees, and whether it is the app's fault. */
 const SOCKETS: Readonly<Record<string, readonly [app: App, opened: number, closed: number, errors: number]>> =
   {
@@ -346,19 +389,25 @@ Deno.test("AdminServer.close tells WebSockets that it goes away, and leaves noth
 });
 
 /** A server on a free port that runs `app` and counts. */
-async function start(app: App) {
+async function start(app: App, timeouts: AdminTimeouts = {}) {
   const events: PgtlsEvent[] = [];
   let calls = 0;
+  let settled = 0;
   let dropped = 0;
   const server = await AdminServer.bind({
     address: { kind: "tcp", host: "127.0.0.1", port: 0 },
     material: null,
-    app: (scope, receive, send) => {
+    app: async (scope, receive, send) => {
       calls++;
-      return app(scope, receive, send);
+      try {
+        await app(scope, receive, send);
+      } finally {
+        settled++;
+      }
     },
     observe: (event) => events.push(event),
     onDropped: () => dropped++,
+    timeouts,
   });
   const { port } = server.address;
   return {
@@ -366,6 +415,10 @@ async function start(app: App) {
     events,
     get calls() {
       return calls;
+    },
+    /** Calls that have come to an end. */
+    get settled() {
+      return settled;
     },
     get dropped() {
       return dropped;

@@ -80,6 +80,24 @@ Deno.test("pgtls run with an address in use names route and key, ends with 2 and
   Deno.listen({ hostname: "127.0.0.1", port: free }).close();
 });
 
+Deno.test("pgtls run reports a taken admin address like a listener's, together with theirs, and leaves nothing listening", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const free = freePort();
+  await using files = await configFolder({ routes: [free, busy.addr.port] });
+  const admin = `[admin]\nbind_address = "127.0.0.1:${taken.addr.port}"\n`;
+  await Deno.writeTextFile(files.config, admin + await Deno.readTextFile(files.config));
+  const { code, stderr } = await pgtls("run", "-c", files.config);
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /: 2 problems\n {2}admin\.bind_address: Cannot listen on "127\.0\.0\.1:\d+": address already in use/,
+  );
+  assert.match(stderr, /proxy\[1\]\.listener\.bind_address \(route "r1"\)/);
+  assert.doesNotMatch(stderr, /server\.started/);
+  Deno.listen({ hostname: "127.0.0.1", port: free }).close();
+});
+
 Deno.test("pgtls run and check print every problem of every route, and end with 2", async () => {
   await using files = await configFolder({
     routes: [0, 0],

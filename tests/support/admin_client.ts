@@ -15,6 +15,8 @@ export interface RequestOptions {
   readonly body?: string | Uint8Array;
   /** Subprotocols a WebSocket offers. */
   readonly protocols?: readonly string[];
+  /** Whether a WebSocket answers pings. @default true */
+  readonly autoPong?: boolean;
   /** PEM of the CA of the server's certificate; present = TLS. */
   readonly ca?: string;
   /** The client certificate. */
@@ -73,6 +75,7 @@ export function openSocket(port: number, path: string, options: RequestOptions =
   const scheme = options.ca === undefined ? "ws" : "wss";
   const socket = new WebSocket(`${scheme}://127.0.0.1:${port}${path}`, [...options.protocols ?? []], {
     ...tlsOptions(options),
+    autoPong: options.autoPong ?? true,
     headers: { host: `localhost:${port}`, ...options.headers },
   });
   const messages: string[] = [];
