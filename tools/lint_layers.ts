@@ -217,6 +217,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: /^preact(\/hooks)?$/,
   },
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
+  systemd: { values: ["systemd"], packages: NO_PACKAGES },
   demo: { values: ["demo", "errors"], types: ["*"] },
   load: { values: ["config/load", "tls/material", "errors"], types: ["config/types"], packages: NO_PACKAGES },
   backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },

@@ -5,6 +5,7 @@ import { load } from "../load.ts";
 import { startLog } from "../observe/log.ts";
 import type { Observer } from "../observe/events.ts";
 import { Server } from "../server.ts";
+import { ServiceManager } from "../systemd/service_manager.ts";
 import { VERSION } from "../version.ts";
 import { EXIT, reportError } from "./report.ts";
 
@@ -44,8 +45,12 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
   try {
     const { config, server, observe } = await startProxy(options.config);
     guardProcess(observe);
-    hangUp.then(() => observe({ event: "config.warning", problem: { path: "", message: NO_RELOAD } }));
+    const warn = (message: string) => observe({ event: "config.warning", problem: { path: "", message } });
+    await using manager = new ServiceManager({ report: warn });
+    manager.ready(`Serving ${count(config.routes.length, "route")}`);
+    hangUp.then(() => warn(NO_RELOAD));
     await stopped;
+    manager.stopping(`Draining ${count(server.connections, "connection")}`, config.drainTimeoutMs);
     await server.drain(config.drainTimeoutMs);
     return EXIT.ok;
   } catch (error) {
@@ -86,6 +91,10 @@ export function stopSignal(): Promise<void> {
     Deno.addSignalListener("SIGTERM", onSignal);
     Deno.addSignalListener("SIGINT", onSignal);
   });
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 const NO_RELOAD = "Cannot reload on SIGHUP in this version: expected a restart";
