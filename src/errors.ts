@@ -20,6 +20,9 @@ export type CloseReason =
   | "handshake_failed"
   | "unrecognized_name"
   | "peer_rejected"
+  | "rule_denied"
+  | "app_rejected"
+  | "app_failed"
   | "backend_unreachable"
   | "backend_tls_refused"
   | "backend_untrusted"
@@ -78,8 +81,8 @@ export class ProtocolError extends Error {
 export class StageError extends Error {
   readonly reason: CloseReason;
   /**
-   * What the client is told instead of the table's text; used for the
-   * backend's own words (before TLS) and for what is worded by when it happens (drain).
+   * What the client is told instead of the table's text: the words of an app, of a backend before TLS, and what is
+   * worded by when it happens (drain).
    */
   readonly answer: ErrorAnswer | undefined;
   /** What a client is told that is about to begin TLS and can read nothing else. */
@@ -198,6 +201,10 @@ const ANSWERS: Partial<Record<CloseReason, ErrorAnswer>> = {
     message: "TLS is required",
     hint: "Connect with sslmode=require or, better, sslmode=verify-full.",
   },
+  // Never why: rules and policies are the operator's.
+  rule_denied: { sqlstate: "28000", message: "connection is not permitted by the rules of this route" },
+  app_rejected: { sqlstate: "28000", message: "connection refused by policy" },
+  app_failed: { sqlstate: "28000", message: "connection could not be authorized" },
   limit_reached: { sqlstate: "53300", message: "too many connections for this route" },
   server_draining: { sqlstate: "57P01", message: "terminating connection because pgtls is shutting down" },
   idle_timeout: { sqlstate: "57P05", message: "terminating connection due to idle timeout" },

@@ -18,11 +18,13 @@ import type { Progress, Surroundings } from "./connection/progress.ts";
 import { MAX_CANCELS, Places, type Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
 import { ConfigError, type Problem } from "./errors.ts";
+import type { Loaded } from "./load.ts";
 import type { LiveBytes, Observer, RelayedBytes } from "./observe/events.ts";
 import { loadedCertificates } from "./observe/loaded_certificates.ts";
 import { Observation } from "./observe/observation.ts";
 import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
+import type { App } from "./scope/types.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
 
 /** A bound address and a route reached through it. */
@@ -57,13 +59,19 @@ export class Server {
    *
    * @throws {ConfigError} Naming every address that cannot be bound; nothing is left listening then.
    */
-  static async start(config: Config, material: Material, log: Observer): Promise<Server> {
+  static async start({ config, material, apps }: Loaded, log: Observer): Promise<Server> {
     const connections = new Set<Progress>();
     const liveBytes = () => Promise.resolve(liveBytesOf(connections));
     const observation = config.admin && openObservation(config, material, liveBytes);
     const observe = observation ? both(log, observation.observe) : log;
-    const surroundings: Surroundings = { observe, connections };
-    const routes = config.routes.map((route, i) => openRoute(route, material.routes[i]!));
+    const routes = config.routes.map((route, i) =>
+      openRoute(route, { material: material.routes[i]!, app: apps[i]?.app ?? null })
+    );
+    const surroundings: Surroundings = {
+      observe,
+      connections,
+      findRoute: (name) => routes.find((route) => route.config.name === name),
+    };
     const bound: Bound[] = [];
     const gate = new Gate({
       budget: new DescriptorBudget(config.file, config.admin ? MAX_ADMIN_CONNECTIONS : 0),
@@ -162,7 +170,8 @@ function groupByAddress(routes: readonly Route[]): Endpoint[] {
   return endpoints;
 }
 
-function openRoute(config: RouteConfig, material: RouteMaterial): Route {
+function openRoute(config: RouteConfig, loaded: { material: RouteMaterial; app: App | null }): Route {
+  const { material, app } = loaded;
   const { minTlsVersion, mtls, maxConnections } = config.listener;
   const acceptor = material.listener &&
     new TlsAcceptor(material.listener, { minVersion: minTlsVersion, requestCertificate: mtls !== false });
@@ -170,6 +179,7 @@ function openRoute(config: RouteConfig, material: RouteMaterial): Route {
     config,
     material,
     acceptor,
+    app,
     sessions: new Places(maxConnections),
     cancels: new Places(MAX_CANCELS),
   };

@@ -182,7 +182,9 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "config/load": { values: ["config", "errors"], packages: /^(smol-toml|node:path)$/ },
   "config/read_file": { values: [], packages: /^node:(fs|buffer)$/ },
   tls: { values: ["tls", "errors", "config/read_file"], types: ["config/types", "observe/events"] },
-  scope: { values: ["scope", "errors"], types: ["tls"], packages: NO_SOCKETS },
+  scope: { values: ["scope", "errors", "tls/record"], types: ["tls", "config/types"], packages: NO_SOCKETS },
+  "scope/types": { values: [], types: ["tls/record"], packages: NO_PACKAGES, pure: true },
+  "scope/load_app": { values: ["scope", "errors", "config/read_file"], packages: NO_SOCKETS },
   auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },
   connection: {
     values: ["connection", "wire", "tls", "scope", "auth", "errors"],
@@ -219,7 +221,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
   systemd: { values: ["systemd"], packages: NO_PACKAGES },
   demo: { values: ["demo", "errors"], types: ["*"] },
-  load: { values: ["config/load", "tls/material", "errors"], types: ["config/types"], packages: NO_PACKAGES },
+  load: {
+    values: ["config/load", "tls/material", "scope/load_app", "errors"],
+    types: ["config/types"],
+    packages: NO_PACKAGES,
+  },
   backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },
   server: { values: ["*"] },
   cli: { values: ["*", "cli", "demo"] },

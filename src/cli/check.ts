@@ -20,7 +20,7 @@ export interface CheckOptions {
 /** Validates, prints every problem or what will be served, and with `probe` what clients will see. Binds nothing. */
 export async function runCheck(options: CheckOptions): Promise<number> {
   try {
-    const { config, material } = load(options.config);
+    const { config, material } = await load(options.config);
     for (const warning of material.warnings) console.error(printable(`warning:\n${formatProblem(warning)}`));
     console.log(`Config "${config.file}" is valid: ${describeRoutes(config)}`);
     return options.probe ? await probeRoutes(config, material) : EXIT.ok;

@@ -28,11 +28,12 @@ export interface StartOptions {
  * @throws {ConfigError} With every problem found; nothing has been started then.
  */
 export async function startProxy(file: string, options: StartOptions = {}): Promise<Running> {
-  const { config, material } = load(file);
+  const loaded = await load(file);
+  const { config, material } = loaded;
   const observe = options.observe ?? startLog({ level: config.logLevel, format: config.logFormat });
   observe({ event: "config.loaded", file: config.file, routes: config.routes.length });
   for (const problem of material.warnings) observe({ event: "config.warning", problem });
-  const server = await Server.start(config, material, observe);
+  const server = await Server.start(loaded, observe);
   observe({ event: "server.started", version: VERSION });
   return { config, server, observe };
 }

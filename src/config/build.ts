@@ -38,6 +38,8 @@ function buildRoute(table: RouteTable, { index, folder }: { index: number; folde
   return {
     name: table.name ?? defaultRouteName(index),
     index,
+    app: absolute(table.app, folder),
+    appTimeoutMs: table.app_timeout,
     listener: buildListener(table.listener, folder),
     backend: buildBackend(table.backend, folder),
   };

@@ -12,7 +12,7 @@ import { backendFiles, buildConfig, defaultRouteName, listenerFiles } from "./bu
 import { describeFound } from "./found.ts";
 import { isTable, problemAt, type RawTable, readTable, type TablePlace } from "./read_table.ts";
 import { findConflicts, type RouteSketch } from "./route_conflicts.ts";
-import { checkAdmin, checkBackend, checkListener } from "./rules.ts";
+import { checkAdmin, checkBackend, checkListener, checkRoute } from "./rules.ts";
 import { adminKeys, backendKeys, configSchema, listenerKeys, routeKeys, topLevelKeys } from "./schema.ts";
 import type { Address, Config, TableFiles } from "./types.ts";
 
@@ -107,7 +107,7 @@ function readRoute(raw: unknown, index: number, findings: Findings): RouteSketch
     return [];
   }
   const place = { path, route: nameOf(raw) ?? name };
-  readTable(routeKeys, raw, { place, problems, subtables: ["listener", "backend"] });
+  checkRoute(readTable(routeKeys, raw, { place, problems, subtables: ["listener", "backend"] }));
   const listener = readListener(raw, { ...findings, place });
   return [{ place, listener, backend: readBackend(raw, { ...findings, place }) }];
 }

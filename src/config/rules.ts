@@ -2,11 +2,19 @@
 
 import { isLoopback } from "./address.ts";
 import type { TableReading } from "./read_table.ts";
-import type { adminKeys, backendKeys, listenerKeys } from "./schema.ts";
+import type { adminKeys, backendKeys, listenerKeys, routeKeys } from "./schema.ts";
 
 type Listener = TableReading<typeof listenerKeys>;
 type Backend = TableReading<typeof backendKeys>;
 type Admin = TableReading<typeof adminKeys>;
+type Route = TableReading<typeof routeKeys>;
+
+/** Reports what the keys of `[[proxy]]` itself say against one another. */
+export function checkRoute(route: Route): void {
+  if (route.has("app_timeout") && !route.has("app")) {
+    route.report("app_timeout", "Cannot use without an app: expected app, or this key to be absent");
+  }
+}
 
 /** Reports what the keys of `[proxy.listener]` say against one another. */
 export function checkListener(listener: Listener): void {

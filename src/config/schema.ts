@@ -97,6 +97,12 @@ export const routeKeys = {
   name: routeName().optional().describe(
     'Name of the route in logs and messages; unique. Default: "proxy[0]", "proxy[1]" and so on.',
   ),
+  app: fileName().optional().describe(
+    "TypeScript or JavaScript file of the connection app that decides who may connect.",
+  ),
+  app_timeout: duration("1h", { zero: false }).prefault("5s").describe(
+    "Time the connection app has for a decision; then the client is refused.",
+  ),
 };
 
 /** Keys of `[admin]`. */
@@ -146,11 +152,9 @@ export const configSchema = z.strictObject({
 /** The file once read: defaults filled in, durations in milliseconds, addresses taken apart. */
 export type ConfigFile = z.output<typeof configSchema>;
 
-/** Keys of later versions. Ignoring `allow` or `app` would let in people whom the operator meant to keep out. */
+/** Keys of later versions. Ignoring `allow` would let in people whom the operator meant to keep out. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   "allow",
-  "app",
-  "app_timeout",
   "auth",
   "proxy_protocol_from",
 ]);

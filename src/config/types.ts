@@ -57,6 +57,9 @@ export interface RouteConfig {
   readonly name: string;
   /** Position in the file, from 0; `proxy[index]` in messages. */
   readonly index: number;
+  /** Absolute path of the connection app; `null` = none. */
+  readonly app: string | null;
+  readonly appTimeoutMs: number;
   readonly listener: ListenerConfig;
   readonly backend: BackendConfig;
 }

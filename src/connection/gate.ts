@@ -63,15 +63,15 @@ export class Gate {
     this.#refused = 0;
   }
 
-  async #recover({ connections }: Surroundings): Promise<void> {
+  async #recover(surroundings: Surroundings): Promise<void> {
     const { budget, observe, renewListeners } = this.#options;
-    if (!budget.admits(connections.size)) return;
+    if (!budget.admits(surroundings.connections.size)) return;
     this.close();
     try {
       await renewListeners();
     } catch (error) {
       observe({ event: "server.failed", error: `Could not listen again: ${error}`, stack: "" });
-      this.#recovery ??= setInterval(() => this.#recover({ connections, observe }), RECOVERY_INTERVAL_MS);
+      this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);
     }
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { describeFailure } from "../errors.ts";
-import { authorize, type Authorized } from "./authorize.ts";
+import { authorize, type Authorized, type AuthorizeOptions } from "./authorize.ts";
 import { chooseRoute } from "./choose_route.ts";
 import { connectBackend, connectDeadline } from "./connect_backend.ts";
 import { Deadline } from "./deadline.ts";
@@ -24,7 +24,8 @@ import { readStartup, type Started } from "./startup.ts";
 export async function serveConnection(accepted: Accepted, surroundings: Surroundings): Promise<void> {
   const progress = new Progress(accepted, surroundings);
   try {
-    const session = await openSession(await admit(accepted, progress), progress);
+    const authorized = await permit(await admit(accepted, progress), progress, surroundings);
+    const session = await openSession(authorized, progress);
     if (session === null) return await progress.close("cancel_forwarded");
     const { reason, error, canAnswer } = await session.ended;
     await progress.close(reason, error ? describeFailure(error) : null, canAnswer);
@@ -34,8 +35,8 @@ export async function serveConnection(accepted: Accepted, surroundings: Surround
   }
 }
 
-/** From the first byte to a client that is known and may go on, within `startup_timeout`. */
-async function admit(accepted: Accepted, progress: Progress): Promise<Authorized> {
+/** From the first byte to a client that is known and has said what it wants, within `startup_timeout`. */
+async function admit(accepted: Accepted, progress: Progress): Promise<Started> {
   const { startupTimeoutMs } = accepted.endpoint.common;
   const late = `No StartupMessage within ${startupTimeoutMs} ms (startup_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(startupTimeoutMs, "startup_timeout", late));
@@ -44,8 +45,24 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Authorized
     const routed = progress.routed(await chooseRoute(negotiated, deadline.signal));
     const secured = progress.secured(await handshake(routed, deadline.signal));
     const identified = progress.identified(identify(secured));
-    const started = progress.started(await readStartup(identified, deadline.signal));
-    return progress.authorized(await authorizeEach(started));
+    return progress.started(await readStartup(identified, deadline.signal));
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** Whether it may go on, within `app_timeout`. */
+async function permit(
+  started: Started,
+  progress: Progress,
+  { findRoute }: Surroundings,
+): Promise<Authorized> {
+  const { appTimeoutMs } = started.route.config;
+  const late = `App has not decided within ${appTimeoutMs} ms (app_timeout)`;
+  const deadline = progress.stoppedBy(new Deadline(appTimeoutMs, "app_failed", late));
+  try {
+    const options = { signal: deadline.signal, findRoute, startApp: progress.startApp };
+    return progress.authorized(await authorizeEach(started, options));
   } finally {
     deadline.clear();
   }
@@ -53,8 +70,9 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Authorized
 
 /** From there to the backend, within `connect_timeout`; `null` when a CancelRequest was all there was to forward. */
 async function openSession(authorized: Authorized, progress: Progress): Promise<Session | null> {
-  const { packet, route, stream, cancelRoutes = [route] } = authorized;
-  const deadline = progress.stoppedBy(connectDeadline(...cancelRoutes.map(({ config }) => config.backend)));
+  const { packet, login, route, backendRoute, stream, cancelRoutes = [route] } = authorized;
+  const dialled = packet.kind === "cancel_request" ? cancelRoutes : [backendRoute];
+  const deadline = progress.stoppedBy(connectDeadline(...dialled.map(({ config }) => config.backend)));
   const { signal } = deadline;
   const connect = async (route: Route) =>
     progress.connected(await connectBackend(route, { signal, onSocket: progress.own }));
@@ -63,8 +81,8 @@ async function openSession(authorized: Authorized, progress: Progress): Promise<
       await anyOf(cancelRoutes.map(async (route) => forwardCancel(packet, await connect(route), signal)));
       return null;
     }
-    const backend = await connect(route);
-    backend.stream.write(packet.bytes);
+    const backend = await connect(backendRoute);
+    if (login !== null) backend.stream.write(login.bytes);
     return progress.relaying(relay(stream, backend.stream, route.config.listener));
   } finally {
     deadline.clear();
@@ -72,9 +90,9 @@ async function openSession(authorized: Authorized, progress: Progress): Promise<
 }
 
 /** A CancelRequest in clear is for one of several routes, and nothing tells which: each decides for itself. */
-async function authorizeEach(started: Started): Promise<Authorized> {
+async function authorizeEach(started: Started, options: AuthorizeOptions): Promise<Authorized> {
   const { route, cancelRoutes = [route] } = started;
-  const admitted = await anyOf(cancelRoutes.map(async (route) => await authorize({ ...started, route })));
+  const admitted = await anyOf(cancelRoutes.map((route) => authorize({ ...started, route }, options)));
   return {
     ...admitted[0]!,
     ...(started.cancelRoutes && { cancelRoutes: admitted.map(({ route }) => route) }),

@@ -5,6 +5,9 @@
 
 import type { Socket } from "node:net";
 import { type CloseReason, type Failure, PeerRejectedError, type StageError } from "../errors.ts";
+import { buildDisconnect } from "../scope/build.ts";
+import { AppRun } from "../scope/run_app.ts";
+import type { App, PostgresqlScope } from "../scope/types.ts";
 import type { ConnectionFields, Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { encodeAlert } from "../tls/alert.ts";
 import type { TlsFacts } from "../tls/record.ts";
@@ -29,6 +32,8 @@ export interface Surroundings {
   readonly observe: Observer;
   /** Every connection that is open now; each enters and leaves by itself. */
   readonly connections: Set<Progress>;
+  /** The route of that name as it is now, for an app that chooses another's backend. */
+  readonly findRoute: (name: string) => Route | undefined;
 }
 
 /** The record of one connection while it lives. */
@@ -48,6 +53,8 @@ export class Progress {
   #session: Session | null = null;
   /** `performance.now()` of the latest step. */
   #steppedAt: number;
+  #app: AppRun | null = null;
+  #stopped: StageError | null = null;
 
   constructor(accepted: Accepted, surroundings: Surroundings) {
     this.#accepted = accepted;
@@ -64,11 +71,19 @@ export class Progress {
     this.#sockets.push(socket);
   };
 
-  /** Lets {@linkcode stop} end the stages that wait on `deadline`. */
+  /** Lets {@linkcode stop} end the stages that wait on `deadline`, also if it was called between two of them. */
   stoppedBy(deadline: Deadline): Deadline {
     this.#deadline = deadline;
+    if (this.#stopped) deadline.abort(this.#stopped);
     return deadline;
   }
+
+  /** Calls an app that is told how the connection ends, and that may end it by contradicting itself. */
+  startApp = (app: App, scope: PostgresqlScope, graceMs: number): AppRun => {
+    const failed = reporterOf(this.#surroundings.observe, this.#fields());
+    this.#app = new AppRun(app, scope, { failed, revoked: (error) => this.stop(error), graceMs });
+    return this.#app;
+  };
 
   negotiated(negotiated: Negotiated): Negotiated {
     this.#step({ event: "negotiation.completed", transport: negotiated.transport.kind });
@@ -116,6 +131,11 @@ export class Progress {
 
   authorized(authorized: Authorized): Authorized {
     this.#authorized = authorized;
+    const { login, backendRoute } = authorized;
+    if (login !== null && authorized.route.app !== null) {
+      const { user, database } = login;
+      this.#emit({ event: "app.accepted", user, database, backend_route: backendRoute.config.name });
+    }
     this.#step({ event: "connection.authorized" });
     return authorized;
   }
@@ -130,6 +150,7 @@ export class Progress {
   relaying(session: Session): Session {
     this.#session = session;
     this.#deadline = null;
+    if (this.#stopped) session.end(this.#stopped);
     return session;
   }
 
@@ -161,6 +182,7 @@ export class Progress {
 
   /** Ends the connection as soon as it can be told so. */
   stop(error: StageError): void {
+    this.#stopped ??= error;
     if (this.#session) this.#session.end(error);
     else this.#deadline?.abort(error);
   }
@@ -180,8 +202,16 @@ export class Progress {
     if (failure) this.#reportFailure(failure, cause);
     const words = failure && encodeLastWords(failure);
     const goodbye = canAnswer && words ? this.#lastWords(failure) : null;
-    this.#step(this.#closingLine(reason, failure, cause));
+    const line = this.#closingLine(reason, failure, cause);
+    this.#step(line);
     this.#authorized?.leave();
+    this.#app?.disconnect(buildDisconnect({
+      reason,
+      bytes_from_client: line.bytes_from_client,
+      bytes_from_backend: line.bytes_from_backend,
+      duration_ms: line.duration_ms,
+      backendTls: line.backend_tls,
+    }));
     if (goodbye && words) await closeGracefully(goodbye, words);
     this.destroy();
     this.#surroundings.connections.delete(this);
@@ -199,7 +229,14 @@ export class Progress {
       if (this.#secured) this.#clientTls = factsOf(this.#secured, null, cause);
       this.#emit({ event: "peer.rejected", code: cause.code, detail: cause.message });
     }
-    if (this.#state === "authorized") {
+    const { reason, answer, detail } = failure;
+    if (reason === "rule_denied") this.#emit({ event: "rule.denied", detail });
+    if (reason === "app_failed") this.#emit({ event: "app.failed", detail });
+    if (reason === "app_rejected" && answer) {
+      const why = detail === answer.message ? null : detail;
+      this.#emit({ event: "app.rejected", sqlstate: answer.sqlstate, message: answer.message, detail: why });
+    }
+    if (this.#state === "authorized" && reason !== "app_failed") {
       this.#emit({ event: "backend.failed", reason: failure.reason, detail: failure.detail });
     }
   }
@@ -214,7 +251,7 @@ export class Progress {
       event: "connection.closed",
       reason,
       detail: failure?.detail ?? null,
-      ...userAndDatabase(this.#started),
+      ...this.#names(),
       backend: this.#backends.map(({ address }) => address).join(", ") || null,
       bytes_from_client: from_client,
       bytes_from_backend: from_backend,
@@ -230,6 +267,20 @@ export class Progress {
     return { from_client: client.bytesRead, from_backend: this.#bytesFromBackend };
   }
 
+  /** As they went to the backend, and as they were asked for where that is something else. */
+  #names() {
+    const requested = userAndDatabase(this.#started);
+    const login = this.#authorized?.login;
+    if (!login) return requested;
+    const { user, database } = login;
+    return {
+      user,
+      database,
+      ...(requested.user !== user && { requested_user: requested.user ?? "" }),
+      ...(requested.database !== database && { requested_database: requested.database ?? "" }),
+    };
+  }
+
   #step(body: Body<Step>): void {
     this.#state = advance(this.#state, body.event);
     this.#steps++;
@@ -242,10 +293,18 @@ export class Progress {
   }
 
   #emit(body: Body): void {
-    const { id, client } = this.#accepted;
-    const route = this.#route?.config.name ?? null;
-    this.#surroundings.observe({ connection: id, route, client, ...body } as PgtlsEvent);
+    this.#surroundings.observe({ ...this.#fields(), ...body } as PgtlsEvent);
   }
+
+  #fields(): ConnectionFields {
+    const { id, client } = this.#accepted;
+    return { connection: id, route: this.#route?.config.name ?? null, client };
+  }
+}
+
+/** Made out here so that an app that never ends holds on to these two alone, and to no socket. */
+function reporterOf(observe: Observer, fields: ConnectionFields): (detail: string) => void {
+  return (detail) => observe({ event: "app.failed", ...fields, detail });
 }
 
 function encodeLastWords({ alert, answer }: Failure): Uint8Array | null {

@@ -1,6 +1,7 @@
 /** One `[[proxy]]` as connections see it: configuration, loaded material, and who is in. */
 
 import type { RouteConfig } from "../config/types.ts";
+import type { App } from "../scope/types.ts";
 import type { TlsAcceptor } from "../tls/acceptor.ts";
 import type { RouteMaterial } from "../tls/material.ts";
 
@@ -10,6 +11,8 @@ export interface Route {
   /** `null` if and only if the listener does not do TLS. */
   readonly acceptor: TlsAcceptor | null;
   readonly material: RouteMaterial;
+  /** The connection app; `null` = none. */
+  readonly app: App | null;
   /** Sessions past authorization, against `max_connections`. */
   readonly sessions: Places;
   /** CancelRequests being forwarded, against {@linkcode MAX_CANCELS}. */

@@ -81,6 +81,23 @@ export type PgtlsEvent =
     readonly application_name: string | null;
   }
   | ConnectionFields & { readonly event: "cancel.received"; readonly encrypted: boolean }
+  | ConnectionFields & { readonly event: "rule.denied"; readonly detail: string }
+  | ConnectionFields & {
+    readonly event: "app.accepted";
+    /** Whom the session logs in as, where, and the route whose backend it uses: as the app left them. */
+    readonly user: string;
+    readonly database: string;
+    readonly backend_route: string;
+  }
+  | ConnectionFields & {
+    readonly event: "app.rejected";
+    readonly sqlstate: string;
+    /** What the client is told. */
+    readonly message: string;
+    readonly detail: string | null;
+  }
+  /** May follow `connection.closed`: an app hears of the end, and can fail over it. */
+  | ConnectionFields & { readonly event: "app.failed"; readonly detail: string }
   | ConnectionFields & { readonly event: "connection.authorized" }
   | ConnectionFields & {
     readonly event: "backend.connected";
@@ -102,8 +119,12 @@ export interface ConnectionClosed extends ConnectionFields {
   readonly reason: CloseReason;
   /** Why, for the operator; `null` when the reason says it all. */
   readonly detail: string | null;
+  /** Whom the session logged in as, and where; once an app has changed that, as it left them. */
   readonly user: string | null;
   readonly database: string | null;
+  /** What the client had asked for; there only where an app changed it. */
+  readonly requested_user?: string;
+  readonly requested_database?: string;
   /** Of a CancelRequest that went to several, each of them, with commas between. */
   readonly backend: string | null;
   /** PostgreSQL bytes, without TLS; from the first byte to the last. */

@@ -10,6 +10,7 @@ import type { PgtlsEvent } from "./events.ts";
 export function levelOf(event: PgtlsEvent): LogLevel {
   switch (event.event) {
     case "server.failed":
+    case "app.failed":
       return "error";
     case "config.warning":
     case "connection.refused":
@@ -27,6 +28,8 @@ export function levelOf(event: PgtlsEvent): LogLevel {
     case "admin.refused":
     case "listener.bound":
     case "peer.rejected":
+    case "rule.denied":
+    case "app.rejected":
       return "info";
     default:
       return "debug";

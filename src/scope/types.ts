@@ -101,7 +101,7 @@ export type ReceiveEvent = PostgresqlReceive | HttpReceive | WebsocketReceive | 
 /** What an app says. */
 export type SendEvent = PostgresqlSend | HttpSend | WebsocketSend | LifespanSend;
 
-/** First `connect`; after `accept`, `disconnect` when the session is over. */
+/** First `connect`; last `disconnect`, when the connection has ended, whatever was decided. */
 export type PostgresqlReceive = { readonly type: "postgresql.connect" } | PostgresqlDisconnect;
 
 /** How a session ended. */
@@ -137,6 +137,8 @@ export interface PostgresqlReject {
   readonly message?: string;
   /** Five characters. @default "28000" */
   readonly sqlstate?: string;
+  /** For the log alone: why. */
+  readonly detail?: string;
 }
 
 /** The request's body in pieces, or the client's leaving. */

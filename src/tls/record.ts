@@ -55,7 +55,7 @@ export function tlsRecord(facts: TlsFacts): TlsRecord {
   return {
     server_cert: facts.serverCert && toPem(facts.serverCert),
     client_cert_chain: facts.clientChain.map(toPem),
-    client_cert_name: clientName(facts),
+    client_cert_name: clientCertName(facts),
     client_cert_error: facts.clientCertError,
     tls_version: facts.tlsVersion,
     cipher_suite: facts.cipherSuite,
@@ -70,7 +70,7 @@ export function summarizeTls(facts: TlsFacts): TlsSummary {
     cipher_suite: facts.cipherSuite,
     server_cert_sha256: facts.serverCert && sha256(facts.serverCert),
     client_cert_sha256: leaf === undefined ? null : sha256(leaf),
-    client_cert_name: clientName(facts),
+    client_cert_name: clientCertName(facts),
     client_cert_error: facts.clientCertError,
     alpn: facts.alpn,
     server_name: facts.serverName,
@@ -84,7 +84,8 @@ export function toPem(der: Uint8Array): string {
   return `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
 }
 
-function clientName({ clientChain: [leaf] }: TlsFacts): string | null {
+/** RFC 4514 of the subject of the client's certificate; `null` without one, or if it cannot be read strictly. */
+export function clientCertName({ clientChain: [leaf] }: TlsFacts): string | null {
   return leaf === undefined ? null : once(names, leaf, readName);
 }
 

@@ -11,7 +11,7 @@ loglevel = "info"
 
 [[proxy]]
 name = "orders"
-app = "./policy.ts"
+app_timeout = "1s"
 [proxy.listener]
 bind_address = "6432"
 server_cert = "gone.pem"
@@ -62,7 +62,7 @@ tls_enabled = false
 const EXPECTED: readonly (readonly [path: string, says: RegExp])[] = [
   ["drain_timeout", /expected a duration/],
   ["loglevel", /did you mean "log_level"/],
-  ["proxy[0].app", /not supported in this version/],
+  ["proxy[0].app_timeout", /Cannot use without an app: expected app, or this key to be absent/],
   ["proxy[0].listener.bind_address", /"6432": expected/],
   ["proxy[0].listener.max_connections", /-1/],
   ["proxy[0].listener.client_ca", /mtls/],

@@ -16,6 +16,8 @@ Deno.test("parseConfig fills in every default when only required keys are given"
     routes: [{
       name: "proxy[0]",
       index: 0,
+      app: null,
+      appTimeoutMs: 5_000,
       listener: {
         bindAddress: { kind: "tcp", host: "0.0.0.0", port: 6432 },
         tlsEnabled: true,
@@ -61,6 +63,8 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     client_ca = "../ca.pem"
     [[proxy]]
     name = "orders"
+    app = "policy.ts"
+    app_timeout = "1s"
     [proxy.listener]
     bind_address = "[::1]:0"
     server_cert = "s.pem"
@@ -101,6 +105,8 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     routes: [{
       name: "orders",
       index: 0,
+      app: "/etc/pgtls/policy.ts",
+      appTimeoutMs: 1_000,
       listener: {
         bindAddress: { kind: "tcp", host: "::1", port: 0 },
         tlsEnabled: true,
@@ -178,7 +184,7 @@ Deno.test("parseConfig reports twenty problems when a file has twenty mistakes",
 
     [[proxy]]
     name = "orders"
-    app = "./policy.ts"
+    app_timeout = "1s"
 
     [proxy.listener]
     bind_address = "/run/pgtls.sock"
@@ -212,7 +218,7 @@ Deno.test("parseConfig reports twenty problems when a file has twenty mistakes",
     "drain_timeout",
     "loglevel",
     "admin.bind_address",
-    "proxy[0].app",
+    "proxy[0].app_timeout",
     "proxy[0].listener.bind_address",
     "proxy[0].listener.min_tls_version",
     "proxy[0].listener.startup_timeout",

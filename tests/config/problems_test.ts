@@ -73,14 +73,19 @@ const CASES: readonly Case[] = [
     `constructor: ${unknown}, expected one of log_level, log_format, workers, drain_timeout, admin, proxy`,
   ],
   [
-    "app is given",
-    { route: 'app = "./policy.ts"' },
-    "proxy[0].app: Cannot use this key: it is not supported in this version",
+    "app is no name of a file",
+    { route: 'app = ""' },
+    "proxy[0].app: Cannot use an empty string: expected the name of a file",
   ],
   [
-    "app_timeout is given",
+    "app_timeout is given without app",
     { route: 'app_timeout = "5s"' },
-    "proxy[0].app_timeout: Cannot use this key: it is not supported in this version",
+    "proxy[0].app_timeout: Cannot use without an app: expected app, or this key to be absent",
+  ],
+  [
+    "app_timeout is never",
+    { route: 'app = "./policy.ts"\napp_timeout = "0s"' },
+    'proxy[0].app_timeout: Cannot use "0s": expected a duration from "1ms" to "1h"',
   ],
   [
     "allow is given",

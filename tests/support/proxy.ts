@@ -9,6 +9,10 @@ import type { Ca, Leaf } from "./pki.ts";
 /** TOML tables of one `[[proxy]]`; `bind_address` defaults to a free port of 127.0.0.1. */
 export interface RouteTables {
   readonly name?: string;
+  /** Source of the route's connection app, in TypeScript; it is written to `ROUTE.ts`. */
+  readonly app?: string;
+  /** Further keys of the route itself. */
+  readonly keys?: Readonly<Record<string, unknown>>;
   readonly listener: Readonly<Record<string, unknown>>;
   readonly backend: Readonly<Record<string, unknown>>;
 }
@@ -133,10 +137,14 @@ function until<T>(watchers: Set<() => void>, find: () => T | undefined): Promise
   });
 }
 
-async function tablesOf(dir: string, route: RouteTables, index: number): Promise<RouteTables> {
+async function tablesOf(dir: string, route: RouteTables, index: number): Promise<Record<string, unknown>> {
   const prefix = `route${index}`;
+  const app = `${prefix}.ts`;
+  if (route.app !== undefined) await Deno.writeTextFile(join(dir, app), route.app);
   return {
     name: route.name ?? prefix,
+    ...(route.app !== undefined && { app }),
+    ...route.keys,
     listener: { bind_address: "127.0.0.1:0", ...await filesFor(dir, `${prefix}-listener`, route.listener) },
     backend: await filesFor(dir, `${prefix}-backend`, route.backend),
   };
