@@ -24,6 +24,7 @@ import { loadedCertificates } from "./observe/loaded_certificates.ts";
 import { Observation } from "./observe/observation.ts";
 import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
+import { allowRules } from "./scope/apps/allow_rules.ts";
 import type { App } from "./scope/types.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
 
@@ -179,6 +180,7 @@ function openRoute(config: RouteConfig, loaded: { material: RouteMaterial; app: 
     config,
     material,
     acceptor,
+    rules: config.allow.length === 0 ? null : allowRules(config.allow),
     app,
     sessions: new Places(maxConnections),
     cancels: new Places(MAX_CANCELS),

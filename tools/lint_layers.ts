@@ -173,16 +173,24 @@ const NO_SOCKETS = /^(?!(node:)?(net|tls|dgram|http|https|http2)$)/;
 
 const LAYERS: Readonly<Record<string, Layer>> = {
   errors: { values: [], packages: NO_PACKAGES, pure: true },
+  ip_address: { values: [], packages: NO_PACKAGES, pure: true },
   printable: { values: [], packages: NO_PACKAGES, pure: true },
   version: { values: [], packages: NO_PACKAGES, pure: true },
   wire: { values: ["wire", "errors"], packages: NO_PACKAGES, pure: true },
   // node:path only computes, and files are read by two modules alone.
-  config: { values: ["config", "errors"], packages: /^(zod|node:path)$/, pure: true },
+  config: { values: ["config", "errors", "ip_address"], packages: /^(zod|node:path)$/, pure: true },
   "config/types": { values: [], packages: NO_PACKAGES, pure: true },
   "config/load": { values: ["config", "errors"], packages: /^(smol-toml|node:path)$/ },
   "config/read_file": { values: [], packages: /^node:(fs|buffer)$/ },
-  tls: { values: ["tls", "errors", "config/read_file"], types: ["config/types", "observe/events"] },
-  scope: { values: ["scope", "errors", "tls/record"], types: ["tls", "config/types"], packages: NO_SOCKETS },
+  tls: {
+    values: ["tls", "errors", "ip_address", "config/read_file"],
+    types: ["config/types", "observe/events"],
+  },
+  scope: {
+    values: ["scope", "errors", "ip_address", "tls/record", "tls/name_text"],
+    types: ["tls", "config/types"],
+    packages: NO_SOCKETS,
+  },
   "scope/types": { values: [], types: ["tls/record"], packages: NO_PACKAGES, pure: true },
   "scope/load_app": { values: ["scope", "errors", "config/read_file"], packages: NO_SOCKETS },
   auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },

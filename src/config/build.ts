@@ -5,6 +5,7 @@ import { defaultServerName } from "./address.ts";
 import type { ConfigFile } from "./schema.ts";
 import type {
   AdminConfig,
+  AllowRule,
   BackendConfig,
   BackendFiles,
   Config,
@@ -40,8 +41,20 @@ function buildRoute(table: RouteTable, { index, folder }: { index: number; folde
     index,
     app: absolute(table.app, folder),
     appTimeoutMs: table.app_timeout,
+    allow: (table.allow ?? []).map(buildRule),
     listener: buildListener(table.listener, folder),
     backend: buildBackend(table.backend, folder),
+  };
+}
+
+function buildRule(table: NonNullable<RouteTable["allow"]>[number]): AllowRule {
+  return {
+    clientCertName: table.client_cert_name ?? null,
+    clientCertCn: table.client_cert_cn ?? null,
+    clientCertSan: table.client_cert_san ?? null,
+    clientAddress: table.client_address ?? null,
+    users: table.users ?? null,
+    databases: table.databases ?? null,
   };
 }
 

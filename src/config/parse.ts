@@ -10,6 +10,7 @@ import { ConfigError, type Problem } from "../errors.ts";
 import type { TcpAddress } from "./address.ts";
 import { backendFiles, buildConfig, defaultRouteName, listenerFiles } from "./build.ts";
 import { describeFound } from "./found.ts";
+import { readAllow } from "./read_allow.ts";
 import { isTable, problemAt, type RawTable, readTable, type TablePlace } from "./read_table.ts";
 import { findConflicts, type RouteSketch } from "./route_conflicts.ts";
 import { checkAdmin, checkBackend, checkListener, checkRoute } from "./rules.ts";
@@ -107,9 +108,11 @@ function readRoute(raw: unknown, index: number, findings: Findings): RouteSketch
     return [];
   }
   const place = { path, route: nameOf(raw) ?? name };
-  checkRoute(readTable(routeKeys, raw, { place, problems, subtables: ["listener", "backend"] }));
+  checkRoute(readTable(routeKeys, raw, { place, problems, subtables: ["listener", "backend", "allow"] }));
   const listener = readListener(raw, { ...findings, place });
-  return [{ place, listener, backend: readBackend(raw, { ...findings, place }) }];
+  const backend = readBackend(raw, { ...findings, place });
+  readAllow(raw, { place, problems, listener });
+  return [{ place, listener, backend }];
 }
 
 /** The name comes first: the problems of the table itself already carry it. */

@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import {
+  addressRanges,
   autoOr,
   backendAddress,
   bindAddress,
@@ -16,6 +17,7 @@ import {
   fileName,
   flag,
   mtls,
+  patterns,
   routeName,
   serverName,
   serverNames,
@@ -105,6 +107,24 @@ export const routeKeys = {
   ),
 };
 
+/** Keys of `[[proxy.allow]]`: all that are given must match. */
+export const allowKeys = {
+  client_cert_name: patterns().optional().describe(
+    "Subject of the client's certificate (RFC 4514): a text, a /regex/, or a list of them.",
+  ),
+  client_cert_cn: patterns().optional().describe("Its common name, if it has exactly one."),
+  client_cert_san: patterns().optional().describe(
+    "One of its alternative names: DNS name, e-mail address, URI or IP address.",
+  ),
+  client_address: addressRanges().optional().describe(
+    "Where the client comes from: an IP address, a range (CIDR), or a list.",
+  ),
+  users: patterns({ takesCapture: true }).optional().describe(
+    "The PostgreSQL user it asks for; \\1 stands for what the first group of a certificate key's regex has matched.",
+  ),
+  databases: patterns().optional().describe("The database it asks for; never matches physical replication."),
+};
+
 /** Keys of `[admin]`. */
 export const adminKeys = {
   bind_address: bindAddress().describe(
@@ -145,6 +165,9 @@ export const configSchema = z.strictObject({
       ...routeKeys,
       listener: z.strictObject(listenerKeys).describe("Towards clients."),
       backend: z.strictObject(backendKeys).describe("Towards the PostgreSQL server."),
+      allow: z.array(z.strictObject(allowKeys)).min(1).optional().describe(
+        "Rules, one of which a client must match before the backend is dialled; absent = no rule.",
+      ),
     }),
   ).min(1).describe("Routes: each a listener and the backend behind it."),
 });
@@ -152,9 +175,8 @@ export const configSchema = z.strictObject({
 /** The file once read: defaults filled in, durations in milliseconds, addresses taken apart. */
 export type ConfigFile = z.output<typeof configSchema>;
 
-/** Keys of later versions. Ignoring `allow` would let in people whom the operator meant to keep out. */
+/** Keys of later versions. Ignoring one could let in people whom the operator meant to keep out. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
-  "allow",
   "auth",
   "proxy_protocol_from",
 ]);

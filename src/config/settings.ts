@@ -7,7 +7,9 @@
 
 import { z } from "zod";
 import { parseBackendAddress, parseServerName, parseServerNamePattern, parseTcpAddress } from "./address.ts";
+import { formatIpRange, parseIpRange } from "../ip_address.ts";
 import { DURATION_PATTERN, parseDuration } from "./duration.ts";
+import { readPattern } from "./pattern.ts";
 
 /** The name of a file, relative to the folder of the configuration file. */
 export function fileName(expected = "the name of a file") {
@@ -94,6 +96,46 @@ export function serverNames() {
   });
 }
 
+/** A pattern, or a list of patterns of which one is enough. */
+export function patterns(options: { readonly takesCapture: boolean } = { takesCapture: false }) {
+  const expected = "a text, a /regex/, or a list of them that is not empty";
+  return listOf(expected, (text) => {
+    const reading = readPattern(text, options);
+    return "pattern" in reading ? { value: reading.pattern } : reading;
+  });
+}
+
+/** An IP address or range, or a list of them; in CIDR notation once read. */
+export function addressRanges() {
+  const expected = 'an IP address or range such as "10.0.0.0/8", or a list of them that is not empty';
+  return listOf(expected, (text) => {
+    const range = parseIpRange(text);
+    return range === null
+      ? { expected: 'an IP address or range such as "10.0.0.0/8", without bits set behind the prefix' }
+      : { value: formatIpRange(range) };
+  });
+}
+
+/** One or several of a kind; always a list once read. */
+function listOf<Value>(
+  expected: string,
+  read: (text: string) => { readonly value: Value } | { readonly expected: string },
+) {
+  const texts = z.array(z.string({ error: expected }), { error: expected }).min(1, { error: expected });
+  return z.union([z.string(), texts.max(MAX_LIST, { error: `at most ${MAX_LIST} entries` })], {
+    error: expected,
+  })
+    .transform((given, context) => {
+      const values: Value[] = [];
+      for (const text of typeof given === "string" ? [given] : given) {
+        const reading = read(text);
+        if ("value" in reading) values.push(reading.value);
+        else context.issues.push({ code: "custom", message: reading.expected, input: text });
+      }
+      return values;
+    });
+}
+
 /** The name of a route, as logs and metrics show it. */
 export function routeName() {
   const expected = "a name of 1 to 64 printable characters";
@@ -115,6 +157,8 @@ function parsed<Value>(expected: string, parse: (text: string) => Value | null) 
 
 // deno-lint-ignore no-control-regex
 const FILE_NAME = /^[^\u0000-\u001f\u007f]+$/;
+
+const MAX_LIST = 10_000;
 
 /** Printable ASCII; no space at either end, where nobody would see it; no `"`, which would break quoting. */
 const ROUTE_NAME = /^[!#-~](?:[ !#-~]{0,62}[!#-~])?$/;

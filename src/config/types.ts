@@ -52,6 +52,29 @@ export interface BackendConfig {
   readonly clientKey: string | null;
 }
 
+/**
+ * A text that must be equal, or the source of a regex that must match from end to end (ECMAScript, flag `u`). Between
+ * its parts stands what another key of the rule has captured, `\1`; most have one part.
+ */
+export interface Pattern {
+  readonly kind: "text" | "regex";
+  readonly parts: readonly string[];
+  /** How many groups of a regex capture. */
+  readonly groups: number;
+}
+
+/** One `[[proxy.allow]]`: `null` where the rule says nothing; of a list, one entry is enough. */
+export interface AllowRule {
+  /** RFC 4514 of the subject. */
+  readonly clientCertName: readonly Pattern[] | null;
+  readonly clientCertCn: readonly Pattern[] | null;
+  readonly clientCertSan: readonly Pattern[] | null;
+  /** IP ranges in CIDR notation. */
+  readonly clientAddress: readonly string[] | null;
+  readonly users: readonly Pattern[] | null;
+  readonly databases: readonly Pattern[] | null;
+}
+
 /** One `[[proxy]]`. */
 export interface RouteConfig {
   readonly name: string;
@@ -60,6 +83,8 @@ export interface RouteConfig {
   /** Absolute path of the connection app; `null` = none. */
   readonly app: string | null;
   readonly appTimeoutMs: number;
+  /** `[]` = no rule. */
+  readonly allow: readonly AllowRule[];
   readonly listener: ListenerConfig;
   readonly backend: BackendConfig;
 }

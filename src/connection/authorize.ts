@@ -3,12 +3,13 @@
 import { StageError } from "../errors.ts";
 import { buildPostgresqlScope } from "../scope/build.ts";
 import type { Decision } from "../scope/decision.ts";
-import type { AppRun } from "../scope/run_app.ts";
+import { AppRun } from "../scope/run_app.ts";
 import type { App, PostgresqlScope } from "../scope/types.ts";
 import type { StartupMessage } from "../wire/startup_packet.ts";
 import { changeLogin, type Login, loginOf, requirePlainNames } from "./login.ts";
 import type { Route } from "./route.ts";
 import { scopeFacts } from "./scope_facts.ts";
+import { ignore } from "./socket.ts";
 import type { Started } from "./startup.ts";
 
 /** The client may go on to the backend. */
@@ -31,7 +32,8 @@ export interface AuthorizeOptions {
 }
 
 /**
- * Admits the session within the route's `max_connections`, and if the route's app accepts it.
+ * Admits the session if one of the route's rules matches it, within `max_connections`, and if the route's app
+ * accepts it. Rules and app see the same scope.
  *
  * A CancelRequest goes through no app, because it names nobody: its secret key is what protects it. It needs no place
  * among the sessions either, because a full route is when somebody wants to cancel something; but anybody may send
@@ -44,15 +46,17 @@ export async function authorize(started: Started, options: AuthorizeOptions): Pr
   if (packet.kind === "cancel_request") {
     return { ...started, leave: enterCancels(route), login: null, backendRoute: route };
   }
-  if (route.app === null) {
-    return { ...started, leave: enterSessions(route), login: loginOf(packet), backendRoute: route };
-  }
+  const { rules, app } = route;
+  const unchanged = { login: loginOf(packet), backendRoute: route };
+  if (rules === null && app === null) return { ...started, leave: enterSessions(route), ...unchanged };
   requirePlainNames(packet);
   const scope = buildPostgresqlScope(scopeFacts(started));
-  // A place first: an app that takes its time must not be asked about more sessions than the route carries.
+  if (rules !== null) await obey(rules, scope, options.signal);
+  // Before the app: one that takes its time must not be asked about more sessions than the route carries.
   const leave = enterSessions(route);
+  if (app === null) return { ...started, leave, ...unchanged };
   try {
-    const run = options.startApp(route.app, scope, route.config.appTimeoutMs);
+    const run = options.startApp(app, scope, route.config.appTimeoutMs);
     const accepted = apply(await run.decided(options.signal), {
       packet,
       route,
@@ -63,6 +67,14 @@ export async function authorize(started: Started, options: AuthorizeOptions): Pr
     leave();
     throw error;
   }
+}
+
+/** Rules decide at once, and do not wait for the end of the connection. */
+async function obey(rules: App, scope: PostgresqlScope, signal: AbortSignal): Promise<void> {
+  const run = new AppRun(rules, scope, { failed: ignore, revoked: ignore, graceMs: 0 });
+  const decision = await run.decided(signal);
+  if (decision.kind === "accepted") return;
+  throw new StageError("rule_denied", decision.detail ?? decision.message);
 }
 
 function enterCancels({ cancels }: Route): () => void {

@@ -11,6 +11,8 @@ export interface Route {
   /** `null` if and only if the listener does not do TLS. */
   readonly acceptor: TlsAcceptor | null;
   readonly material: RouteMaterial;
+  /** `[[proxy.allow]]` as an app; `null` = no rule. */
+  readonly rules: App | null;
   /** The connection app; `null` = none. */
   readonly app: App | null;
   /** Sessions past authorization, against `max_connections`. */

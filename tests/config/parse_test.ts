@@ -18,6 +18,7 @@ Deno.test("parseConfig fills in every default when only required keys are given"
       index: 0,
       app: null,
       appTimeoutMs: 5_000,
+      allow: [],
       listener: {
         bindAddress: { kind: "tcp", host: "0.0.0.0", port: 6432 },
         tlsEnabled: true,
@@ -88,6 +89,12 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     connect_timeout = "1h"
     client_cert = "p.pem"
     client_key = "p.key"
+
+    [[proxy.allow]]
+    client_cert_cn = "/(.*)/"
+    client_address = ["10.0.0.0/8", "192.0.2.1"]
+    users = '\\1'
+    databases = ["a", "/b/"]
   `);
   assert.deepEqual(config, {
     file: "/etc/pgtls/pgtls.toml",
@@ -107,6 +114,14 @@ Deno.test("parseConfig keeps every key when all are given", () => {
       index: 0,
       app: "/etc/pgtls/policy.ts",
       appTimeoutMs: 1_000,
+      allow: [{
+        clientCertName: null,
+        clientCertCn: [{ kind: "regex", parts: ["(.*)"], groups: 1 }],
+        clientCertSan: null,
+        clientAddress: ["10.0.0.0/8", "192.0.2.1/32"],
+        users: [{ kind: "text", parts: ["", ""], groups: 0 }],
+        databases: [{ kind: "text", parts: ["a"], groups: 0 }, { kind: "regex", parts: ["b"], groups: 0 }],
+      }],
       listener: {
         bindAddress: { kind: "tcp", host: "::1", port: 0 },
         tlsEnabled: true,

@@ -8,6 +8,7 @@ type Case = readonly [name: string, lines: Lines, ...expected: string[]];
 const l = "proxy[0].listener";
 const b = "proxy[0].backend";
 const missing = "Cannot go without this key: it is missing";
+const MTLS = `${LISTENER}\nmtls = true\nclient_ca = "ca.pem"`;
 const unknown = "Cannot use this key: there is none of that name here";
 
 const CASES: readonly Case[] = [
@@ -88,9 +89,95 @@ const CASES: readonly Case[] = [
     'proxy[0].app_timeout: Cannot use "0s": expected a duration from "1ms" to "1h"',
   ],
   [
-    "allow is given",
-    { more: '[[proxy.allow]]\nusers = "alice"' },
-    "proxy[0].allow: Cannot use this key: it is not supported in this version",
+    "allow is a table",
+    { more: '[proxy.allow]\nusers = "alice"' },
+    "proxy[0].allow: Cannot use [proxy.allow]: expected [[proxy.allow]], in double brackets",
+  ],
+  [
+    "allow is empty",
+    { route: "allow = []" },
+    "proxy[0].allow: Cannot use an empty list: expected at least one rule, or this key to be absent",
+  ],
+  [
+    "a rule is empty",
+    { more: "[[proxy.allow]]" },
+    "proxy[0].allow[0]: Cannot use an empty rule, which would allow everybody: expected one of client_cert_name, " +
+    "client_cert_cn, client_cert_san, client_address, users, databases",
+  ],
+  [
+    "a rule is no table",
+    { route: 'allow = ["alice"]' },
+    'proxy[0].allow[0]: Cannot use "alice": expected a table, [[proxy.allow]]',
+  ],
+  [
+    "a list of a rule is empty",
+    { more: "[[proxy.allow]]\nusers = []" },
+    "proxy[0].allow[0].users: Cannot use a list: expected a text, a /regex/, or a list of them that is not empty",
+  ],
+  [
+    "a key of a rule is misspelt",
+    { more: '[[proxy.allow]]\nuser = "alice"' },
+    `proxy[0].allow[0].user: ${unknown}, did you mean "users"?`,
+  ],
+  [
+    "a rule holds a number",
+    { more: "[[proxy.allow]]\ndatabases = 5" },
+    "proxy[0].allow[0].databases: Cannot use the number 5: expected a text, a /regex/, or a list of them that is not empty",
+  ],
+  [
+    "a rule holds a regex that is none",
+    { more: '[[proxy.allow]]\nusers = ["a", "/(/"]' },
+    "proxy[0].allow[0].users: Cannot use a list: expected a regex that can be read (Unterminated group)",
+  ],
+  [
+    "a rule holds a regex that could take forever",
+    { more: '[[proxy.allow]]\nusers = "/(a+)+b/"' },
+    'proxy[0].allow[0].users: Cannot use "/(a+)+b/": expected a regex without repetition or "|" inside a group that is ' +
+    "itself repeated, which could take forever",
+  ],
+  [
+    "a rule holds an address that is none",
+    { more: '[[proxy.allow]]\nclient_address = "10.0.0.0.0/8"' },
+    'proxy[0].allow[0].client_address: Cannot use "10.0.0.0.0/8": expected an IP address or range such as ' +
+    '"10.0.0.0/8", without bits set behind the prefix',
+  ],
+  [
+    "a rule holds a range with bits behind its prefix",
+    { more: '[[proxy.allow]]\nclient_address = ["10.0.0.1/8"]' },
+    'proxy[0].allow[0].client_address: Cannot use a list: expected an IP address or range such as "10.0.0.0/8", ' +
+    "without bits set behind the prefix",
+  ],
+  [
+    "a rule asks for a certificate that nobody is asked for",
+    { more: '[[proxy.allow]]\nclient_cert_cn = "alice"' },
+    "proxy[0].allow[0].client_cert_cn: Cannot use without client certificates: mtls is false, " +
+    'expected mtls = true or "optional"',
+  ],
+  [
+    "a rule asks for a certificate on a plaintext listener",
+    { listener: `${BIND}\ntls_enabled = false`, more: '[[proxy.allow]]\nclient_cert_san = "a"' },
+    "proxy[0].allow[0].client_cert_san: Cannot use on a plaintext listener: nobody has a certificate there, " +
+    "expected tls_enabled = true",
+  ],
+  [
+    "a rule uses \\1 that nothing captures",
+    { listener: MTLS, more: "[[proxy.allow]]\nclient_cert_cn = '/.*/'\nusers = '\\1'" },
+    "proxy[0].allow[0].users: Cannot use \\1: expected a regex with a group in client_cert_name, client_cert_cn, " +
+    "client_cert_san",
+  ],
+  [
+    "a rule uses \\1 that two keys capture",
+    {
+      listener: MTLS,
+      more: "[[proxy.allow]]\nclient_cert_cn = '/(.*)/'\nclient_cert_san = '/(.*)/'\nusers = '\\1'",
+    },
+    "proxy[0].allow[0].users: Cannot use \\1: client_cert_cn and client_cert_san have groups, expected one key that has",
+  ],
+  [
+    "a rule uses \\1 that not every entry captures",
+    { listener: MTLS, more: "[[proxy.allow]]\nclient_cert_cn = ['/(.*)/', 'root']\nusers = '\\1'" },
+    "proxy[0].allow[0].client_cert_cn: Cannot use without a group what \\1 of users stands for: " +
+    "expected a regex with a group",
   ],
   [
     "auth is given",

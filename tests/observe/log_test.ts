@@ -88,6 +88,15 @@ Deno.test("log shows a probe that connects and closes at debug only, and a denia
   assert.equal(levelOf({ ...CLOSED, bytes_from_client: 0 }), "debug");
   assert.equal(levelOf({ ...CLOSED, bytes_from_client: 0, reason: "peer_rejected" }), "info");
   assert.equal(levelOf({ ...CLOSED, reason: "internal_error" }), "error");
+  const { connection, route, client } = CLOSED;
+  const fields = { connection, route, client, detail: "why" };
+  assert.equal(levelOf({ event: "rule.denied", ...fields }), "info");
+  assert.equal(levelOf({ event: "app.rejected", ...fields, sqlstate: "28000", message: "no" }), "info");
+  assert.equal(levelOf({ event: "app.failed", ...fields }), "error");
+  assert.equal(
+    levelOf({ event: "app.accepted", ...fields, user: "a", database: "a", backend_route: "r" }),
+    "debug",
+  );
 });
 
 function linesOf(events: readonly PgtlsEvent[], options: LogOptions): string[] {
