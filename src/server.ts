@@ -25,6 +25,7 @@ import { Observation } from "./observe/observation.ts";
 import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
 import { allowRules } from "./scope/apps/allow_rules.ts";
+import { Lifespans, type RouteApp } from "./scope/lifespans.ts";
 import type { App } from "./scope/types.ts";
 import type { Material, RouteMaterial } from "./tls/material.ts";
 
@@ -44,9 +45,11 @@ export class Server {
   readonly #gate: Gate;
   readonly #surroundings: Surroundings;
   readonly #admin: AdminServer | null;
+  readonly #lifespans: Lifespans;
 
-  private constructor(bound: readonly Bound[], { admin, gate, surroundings }: Parts) {
+  private constructor(bound: readonly Bound[], { admin, gate, surroundings, lifespans }: Parts) {
     this.#admin = admin;
+    this.#lifespans = lifespans;
     this.#gate = gate;
     this.#listeners = bound.map(({ listener }) => listener);
     this.#surroundings = surroundings;
@@ -65,6 +68,7 @@ export class Server {
     const liveBytes = () => Promise.resolve(liveBytesOf(connections));
     const observation = config.admin && openObservation(config, material, liveBytes);
     const observe = observation ? both(log, observation.observe) : log;
+    const lifespans = await startLifespans({ config, apps });
     const routes = config.routes.map((route, i) =>
       openRoute(route, { material: material.routes[i]!, app: apps[i]?.app ?? null })
     );
@@ -109,9 +113,10 @@ export class Server {
     }
     if (problems.length > 0) {
       await Promise.all([...bound.map(({ listener }) => listener.close()), admin?.close()]);
+      await lifespans.stop(reportTo(observe));
       throw new ConfigError(config.file, problems);
     }
-    const server = new Server(bound, { admin, gate, surroundings });
+    const server = new Server(bound, { admin, gate, surroundings, lifespans });
     for (const { endpoint, listener } of bound) {
       for (const route of endpoint.routes) observe(boundEvent(route, listener));
     }
@@ -141,6 +146,7 @@ export class Server {
     this.#gate.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     const cut = await drainConnections(connections, timeoutMs);
+    await this.#lifespans.stop(reportTo(observe));
     observe({ event: "server.stopped", connections_cut: cut });
     // Last, so that it can say what goes on.
     await this.#admin?.close();
@@ -152,6 +158,22 @@ interface Parts {
   readonly admin: AdminServer | null;
   readonly gate: Gate;
   readonly surroundings: Surroundings;
+  readonly lifespans: Lifespans;
+}
+
+/** @throws {ConfigError} Naming each app that cannot start. */
+async function startLifespans({ config, apps }: Pick<Loaded, "config" | "apps">): Promise<Lifespans> {
+  const routeApps = config.routes.flatMap(({ name, index, appTimeoutMs }, i): RouteApp[] => {
+    const app = apps[i]?.app;
+    return app ? [{ app, route: name, path: `proxy[${index}].app`, timeoutMs: appTimeoutMs }] : [];
+  });
+  const { lifespans, problems } = await Lifespans.start(routeApps);
+  if (problems.length > 0) throw new ConfigError(config.file, problems);
+  return lifespans;
+}
+
+function reportTo(observe: Observer): (route: string, detail: string) => void {
+  return (route, detail) => observe({ event: "lifespan.failed", route, detail });
 }
 
 interface Bound {

@@ -187,7 +187,15 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     types: ["config/types", "observe/events"],
   },
   scope: {
-    values: ["scope", "errors", "ip_address", "tls/record", "tls/name_text"],
+    values: [
+      "scope",
+      "errors",
+      "ip_address",
+      "printable",
+      "tls/record",
+      "tls/name_text",
+      "observe/log_writer",
+    ],
     types: ["tls", "config/types"],
     packages: NO_SOCKETS,
   },

@@ -26,6 +26,8 @@ export type PgtlsEvent =
   | { readonly event: "server.draining"; readonly connections: number; readonly drain_timeout_ms: number }
   | { readonly event: "server.stopped"; readonly connections_cut: number }
   | { readonly event: "server.failed"; readonly error: string; readonly stack: string }
+  /** An app that did not stop in order. `route` is the first that uses it. */
+  | { readonly event: "lifespan.failed"; readonly route: string; readonly detail: string }
   | {
     readonly event: "listener.bound";
     readonly route: string;

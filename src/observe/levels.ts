@@ -14,6 +14,7 @@ export function levelOf(event: PgtlsEvent): LogLevel {
       return "error";
     case "config.warning":
     case "connection.refused":
+    case "lifespan.failed":
       return "warn";
     case "backend.failed":
       return event.reason === "backend_untrusted" ? "error" : "warn";

@@ -66,9 +66,10 @@ export class AppRun {
   disconnect(event: PostgresqlDisconnect): void {
     this.#isOver = true;
     this.#revoked = null;
-    if (this.#hasReturned) return;
+    // Also after it has returned: something of it may still be waiting for the end.
     this.#channel.push(event);
     this.#channel.close();
+    if (this.#hasReturned) return;
     const late = `App has not returned ${this.#graceMs} ms after postgresql.disconnect`;
     const timer = setTimeout(this.#failed, this.#graceMs, late);
     // It must not keep the process alive either.

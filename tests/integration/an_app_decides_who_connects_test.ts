@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeCa, writeFiles } from "../support/pki.ts";
+import { makeCa, makeSelfSigned, writeFiles } from "../support/pki.ts";
 import { startEitherPostgres, startPlainPostgres } from "../support/postgres.ts";
 import { isEvent, listenerKeys, startTestProxy, type TestProxy } from "../support/proxy.ts";
 import { psql } from "../support/psql.ts";
 import { until } from "../support/closing_lines.ts";
 import { readPacket, startFakeBackend } from "../support/fake_backend.ts";
 import { answerTo, startupMessage } from "../support/raw_client.ts";
+import { sClient } from "../support/s_client.ts";
 import { CANCEL_REQUEST } from "../wire/bytes.ts";
 import { decodeErrorResponse } from "../../src/wire/error_response.ts";
 import { startCountingBackend } from "../support/counting_backend.ts";
@@ -85,6 +86,20 @@ Deno.test("an app behind a plaintext listener sees no extension tls", async () =
   const { scope, events } = await seenBy(proxy);
   assert.deepEqual([scope.extensions, scope.server_name], [{}, null]);
   assert.equal(events[1].backend_tls, null);
+});
+
+Deno.test("an app is told why a certificate was refused that did not end the connection", async () => {
+  await using counting = await startCountingBackend();
+  const { backend } = counting;
+  const listener = { ...listenerKeys(server, ca), mtls: "optional" };
+  await using proxy = await startTestProxy({ app: WITNESS, listener, backend });
+  const impostor = makeSelfSigned({ name: "alice", purpose: "client" });
+  assert.equal((await sClient(proxy.ports[0]!, { leaf: impostor })).ready, true);
+  await proxy.closed(1);
+  const { tls: record } = (await seenBy(proxy)).scope.extensions;
+  assert.deepEqual(record.client_cert_chain.map(derOf), [impostor.der.toBase64()]);
+  assert.equal(record.client_cert_name, "CN=alice");
+  assert.match(record.client_cert_error, /^Cannot accept certificate "CN=alice": /);
 });
 
 Deno.test("an app that refuses is heard by psql in its own words, and nothing is dialled", async () => {

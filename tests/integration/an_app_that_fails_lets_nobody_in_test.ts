@@ -164,7 +164,10 @@ Deno.test("an app that thinks holds a place of max_connections, and gives it bac
 function appOf(body: string): string {
   return `
     const ACCEPT = { type: "postgresql.accept" };
-    export default async function app(scope, receive, send) { ${body}; }
+    export default async function app(scope, receive, send) {
+      if (scope.type !== "postgresql") throw new TypeError("Cannot serve this scope");
+      ${body};
+    }
   `;
 }
 
