@@ -101,7 +101,6 @@ export class Server {
           material: material.admin,
           observation,
           observe,
-          liveBytes,
           config: () => config,
           reloadState: observation.sources.reloadState,
           reload: null,

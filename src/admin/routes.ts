@@ -1,7 +1,7 @@
 /** The admin app: which path is answered by what. An app like any other, called with `http` and `websocket` scopes. */
 
 import type { Config } from "../config/types.ts";
-import type { LiveBytes, Observer } from "../observe/events.ts";
+import type { Observer } from "../observe/events.ts";
 import type { Observation } from "../observe/observation.ts";
 import type { ReloadState } from "../observe/reload_state.ts";
 import type { App } from "../scope/types.ts";
@@ -23,7 +23,6 @@ export interface AdminSources {
   readonly observation: Observation;
   /** Takes what the admin server itself has to tell; goes to the log as well. */
   readonly observe: Observer;
-  readonly liveBytes: LiveBytes;
   /** The configuration in force. */
   readonly config: () => Config;
   readonly reloadState: () => ReloadState;
@@ -38,12 +37,12 @@ export interface AdminSources {
 /** Builds the app. */
 export function adminApp(sources: AdminSources): App {
   const { observation, observe, isOwnHost } = sources;
-  const { metrics, feed, connections, certificates } = observation;
+  const { metrics, feed, certificates } = observation;
   const endpoints = new Map<string, Endpoint>([
     ...assetEndpoints(ASSETS),
     ["/certificates", certificatesEndpoint(certificates)],
     ["/config", configEndpoint(sources.config)],
-    ["/connections", connectionsEndpoint({ ...sources, connections })],
+    ["/connections", connectionsEndpoint(observation)],
     ["/events", eventsEndpoint(feed)],
     ["/livez", livezEndpoint()],
     ["/metrics", metricsEndpoint(metrics)],

@@ -95,9 +95,10 @@ export class AdminServer {
     this.#web.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       const visitor = this.#visitorOf(request);
       if (visitor === null) return void socket.destroy();
-      visitor.allow(null);
+      visitor.allow(options.timeouts?.answerMs ?? ANSWER_MS);
       if (visitor.refusal) return refuseHandshake(socket, 403);
-      this.#sockets.serve({ request, socket, head }, visitor.peer);
+      const onOpen = () => visitor.allow(null);
+      this.#sockets.serve({ request, socket, head, onOpen }, visitor.peer);
     });
     this.#web.on("clientError", answerBadRequest);
   }

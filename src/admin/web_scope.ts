@@ -1,8 +1,9 @@
 /** From a request of node:http to the scope of an app. */
 
 import type { IncomingMessage } from "node:http";
+import { buildExtensions } from "../scope/build.ts";
 import type { Endpoint, Headers, HttpScope, Versions, WebsocketScope } from "../scope/types.ts";
-import { type TlsFacts, tlsRecord } from "../tls/record.ts";
+import type { TlsFacts } from "../tls/record.ts";
 
 /** The two ends of a connection to the admin server, and its TLS. */
 export interface Peer {
@@ -55,7 +56,7 @@ function webScope(request: IncomingMessage, peer: Peer): WebScope | null {
     headers: headersOf(request),
     client: peer.client,
     server: peer.server,
-    extensions: peer.tls ? { tls: tlsRecord(peer.tls) } : {},
+    extensions: buildExtensions(peer.tls),
   };
 }
 

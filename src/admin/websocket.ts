@@ -24,6 +24,8 @@ export interface Handshake {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
+  /** Told once it is a WebSocket. */
+  readonly onOpen: () => void;
 }
 
 /** All WebSockets of the server. */
@@ -78,12 +80,18 @@ export class WebSockets {
     for (const conversation of this.#open.keys()) conversation.close(GOING_AWAY);
   }
 
-  #upgrade({ request, socket, head }: Handshake, subprotocol: string | undefined): Promise<WebSocket> {
+  #upgrade(
+    { request, socket, head, onOpen }: Handshake,
+    subprotocol: string | undefined,
+  ): Promise<WebSocket> {
     if (subprotocol !== undefined) this.#subprotocols.set(request, subprotocol);
     return new Promise((resolve, reject) => {
       // A handshake that is none is answered by `ws` itself, with 400, 405 or 426.
       socket.once("close", () => reject(new Error("Client did not complete the WebSocket handshake")));
-      this.#server.handleUpgrade(request, socket, head, resolve);
+      this.#server.handleUpgrade(request, socket, head, (opened) => {
+        onOpen();
+        resolve(opened);
+      });
     });
   }
 }

@@ -141,6 +141,9 @@ function learned(event: PgtlsEvent & ConnectionFields): Partial<ConnectionRecord
         application_name: application_name && cutText(application_name),
       };
     }
+    case "app.accepted":
+      // As the app has left them, and as the closing line will have them.
+      return { user: cutText(event.user), database: cutText(event.database) };
     case "cancel.received":
       return { state: "started" };
     case "connection.authorized":

@@ -49,6 +49,11 @@ export function makeCounters(registers: Registry[]) {
       "Connections to the backend that failed, by close reason.",
       ["route", "reason"],
     ),
+    decisions: counter(
+      "pgtls_app_decisions_total",
+      "What connection apps and [[proxy.allow]] rules said to sessions.",
+      ["route", "decision"],
+    ),
     relayBytes: counter(
       "pgtls_relay_bytes_total",
       "PostgreSQL bytes relayed, without TLS. Moves while sessions last.",

@@ -83,6 +83,11 @@ export class Metrics {
         return counters.handshakes.inc({ route, ...handshakeLabels(event.tls) });
       case "peer.rejected":
         return counters.certificatesRejected.inc({ route, code: event.code });
+      case "app.accepted":
+      case "app.rejected":
+      case "app.failed":
+      case "rule.denied":
+        return counters.decisions.inc({ route, decision: DECISIONS[event.event] });
       case "cancel.received":
         return counters.cancels.inc({ route, encrypted: String(event.encrypted) });
       case "backend.connected":
@@ -147,5 +152,12 @@ export class Metrics {
 function handshakeLabels({ tlsVersion, resumed }: TlsFacts): { tls_version: string; resumed: string } {
   return { tls_version: tlsVersion === null ? "" : TLS_VERSIONS[tlsVersion] ?? "", resumed: String(resumed) };
 }
+
+const DECISIONS = {
+  "app.accepted": "accepted",
+  "app.rejected": "rejected",
+  "app.failed": "failed",
+  "rule.denied": "rule_denied",
+} as const;
 
 const TLS_VERSIONS: Readonly<Record<number, string>> = { 0x0303: "1.2", 0x0304: "1.3" };

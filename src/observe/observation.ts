@@ -2,7 +2,7 @@
 
 import { Certificates } from "./certificates.ts";
 import { Connections } from "./connections.ts";
-import type { Observer } from "./events.ts";
+import type { LiveBytes, Observer } from "./events.ts";
 import { Feed } from "./feed.ts";
 import { Metrics, type MetricsSources } from "./metrics.ts";
 
@@ -16,12 +16,15 @@ export class Observation {
   readonly feed = new Feed();
   readonly metrics: Metrics;
   readonly sources: ObservationSources;
+  /** As given, but never late: whoever does not answer in time has nothing to say. */
+  readonly liveBytes: LiveBytes;
   #isDraining = false;
 
   constructor(sources: ObservationSources) {
     this.sources = sources;
+    this.liveBytes = () => withinTime(sources.liveBytes);
     const { connections, certificates } = this;
-    this.metrics = new Metrics({ ...sources, connections, certificates });
+    this.metrics = new Metrics({ ...sources, liveBytes: this.liveBytes, connections, certificates });
   }
 
   /** Whether pgtls has begun to shut down. */
@@ -38,3 +41,21 @@ export class Observation {
     this.feed.observe(event);
   };
 }
+
+/** An isolate that is busy must not keep a scrape from telling that. */
+async function withinTime(liveBytes: LiveBytes): ReturnType<LiveBytes> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late: ReturnType<LiveBytes> = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(new Map()), LIVE_BYTES_MS);
+  });
+  try {
+    return await Promise.race([liveBytes(), late]);
+  } catch {
+    return new Map();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// Prometheus gives a scrape 10 s.
+const LIVE_BYTES_MS = 2_000;

@@ -222,6 +222,25 @@ Deno.test("AdminServer ends the connection of a client that does not take its an
   assert.deepEqual(server.events, []);
 });
 
+Deno.test("AdminServer gets rid of clients that stay after their WebSocket was refused", async () => {
+  await using server = await start(async (scope, _receive, send) => {
+    if (scope.type === "websocket") return await send({ type: "websocket.close" });
+    await send(START);
+    await send(BODY);
+  }, { answerMs: 100 });
+  const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  const refused = Array.from({ length: 32 }, () => {
+    const socket = connect({ host: "127.0.0.1", port: server.port, allowHalfOpen: true });
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write(upgrade);
+    return socket;
+  });
+  await until(() => refused.every((socket) => socket.readableEnded), "32 refusals");
+  await until(async () => (await ask(server.port, "/").catch(() => null))?.text === "hello", "a free place");
+  refused.forEach((socket) => socket.destroy());
+});
+
 Deno.test("AdminServer drops a WebSocket that does not answer pings, and keeps one that does", async () => {
   await using server = await start(async (_scope, receive, send) => {
     await receive();

@@ -83,6 +83,17 @@ Deno.test("Connections does not remember health checks that connect and close", 
   assert.deepEqual([...connections.closed], []);
 });
 
+Deno.test("Connections shows the user and database that an app has chosen", () => {
+  const connections = new Connections();
+  const life = lifeOf("c-1");
+  const chosen = { user: "readonly", database: "replica", backend_route: "orders" };
+  const fields = { connection: "c-1", route: "orders", client: "203.0.113.9:51514" };
+  for (const event of life.slice(0, 6)) connections.observe(event);
+  connections.observe({ event: "app.accepted", ...fields, ...chosen });
+  const { user, database } = connections.open.get("c-1")!;
+  assert.deepEqual([user, database], ["readonly", "replica"]);
+});
+
 Deno.test("Connections makes no connection of events that come after its closing line", () => {
   const connections = new Connections();
   const life = lifeOf("c-1");

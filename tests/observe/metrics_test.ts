@@ -104,6 +104,22 @@ Deno.test("Metrics count refusals by code, and lost logs and reloads as they are
   assert.ok(valueOf(seen, "process_open_fds") > 2);
 });
 
+Deno.test("Metrics count what apps and rules have decided", async () => {
+  const { observation, scrape } = observed();
+  const fields = { connection: "c-1", route: "orders", client: "203.0.113.9:1" };
+  const accepted = { user: "alice", database: "demo", backend_route: "orders" };
+  observation.observe({ event: "app.accepted", ...fields, ...accepted });
+  observation.observe({ event: "app.rejected", ...fields, sqlstate: "28000", message: "no", detail: null });
+  observation.observe({ event: "app.failed", ...fields, detail: "threw" });
+  observation.observe({ event: "app.failed", ...fields, detail: "threw" });
+  observation.observe({ event: "rule.denied", ...fields, detail: "no rule" });
+  const seen = await scrape();
+  const decisions = { accepted: 1, rejected: 1, failed: 2, rule_denied: 1 };
+  for (const [decision, count] of Object.entries(decisions)) {
+    assert.equal(valueOf(seen, "pgtls_app_decisions_total", { route: "orders", decision }), count, decision);
+  }
+});
+
 Deno.test("Metrics survive a route name full of what the text format escapes", async () => {
   const { observation, scrape } = observed('a\\b {x="y"},');
   for (const event of lifeOf("c-1", { client_tls: factsOf() })) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Observation } from "../../src/observe/observation.ts";
 import { freshlyLoaded } from "../../src/observe/reload_state.ts";
 import { run } from "../support/process.ts";
+import { parseExposition, valueOf } from "../support/prometheus.ts";
 import { factsOf, lifeOf } from "./events_support.ts";
 
 Deno.test("Observation of 10,000 closed connections leaves no growth, scrapes and listeners included", async () => {
@@ -20,6 +21,21 @@ Deno.test("Observation of 10,000 closed connections leaves no growth, scrapes an
   const [full, later] = JSON.parse(stdout) as [number, number];
   // The history is full after the first 2,000; 10,000 more, of 3 KB each, may not add to it.
   assert.ok(later - full < 3_000_000, `${full} and then ${later} bytes`);
+});
+
+Deno.test("Observation answers a scrape although nobody can say what is being relayed", async () => {
+  for (const liveBytes of [() => Promise.reject(new Error("gone")), () => new Promise<never>(() => {})]) {
+    const observation = new Observation({
+      liveBytes,
+      routes: () => [{ name: "orders", limit: 0 }],
+      reloadState: () => freshlyLoaded(),
+      workers: () => 1,
+    });
+    lifeOf("c-1").forEach(observation.observe);
+    const labels = { route: "orders", direction: "from_client" };
+    const families = parseExposition(await observation.metrics.render());
+    assert.equal(valueOf(families, "pgtls_relay_bytes_total", labels), 100);
+  }
 });
 
 if (import.meta.main && Deno.args[0] === "grow") {
