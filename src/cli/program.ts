@@ -58,6 +58,14 @@ function buildProgram(setExitCode: (code: number) => void): Command {
       setExitCode(await (await import("./inspect.ts")).runInspect({ target, ...options }))
     );
 
+  program.command("health")
+    .description("ask the admin server of a pgtls whether it is alive, for probes that run a program")
+    .argument("<host:port>", "where the admin server listens")
+    .option("--tls", "it has TLS")
+    .action(async (target, options) =>
+      setExitCode(await (await import("./health.ts")).runHealth({ target, ...options }))
+    );
+
   program.command("certs")
     .description("make a development CA, server and client certificates")
     .argument("<dir>", "where to write them; nothing that exists is overwritten")

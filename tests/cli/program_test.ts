@@ -13,7 +13,7 @@ Deno.test("pgtls -v prints the version of deno.json", async () => {
 Deno.test("pgtls -h lists every command on standard output", async () => {
   const { code, stdout } = await pgtls("-h");
   assert.equal(code, 0);
-  for (const command of ["run", "check", "inspect", "certs", "demo"]) {
+  for (const command of ["run", "check", "inspect", "health", "certs", "demo"]) {
     assert.match(stdout, new RegExp(`^  ${command} `, "m"));
   }
 });
@@ -21,7 +21,10 @@ Deno.test("pgtls -h lists every command on standard output", async () => {
 Deno.test("pgtls with wrong usage says what was expected and ends with 2", async () => {
   const cases: [args: string[], says: RegExp][] = [
     [[], /required option '-c, --config <file>'[^]*pgtls run --help/],
-    [["frob"], /Cannot run command "frob": expected one of run, check, inspect, certs, demo, help\n$/],
+    [
+      ["frob"],
+      /Cannot run command "frob": expected one of run, check, inspect, health, certs, demo, help\n$/,
+    ],
     [["run"], /required option '-c, --config <file>'/],
     [["check", "-c", "x.toml", "--bogus"], /unknown option '--bogus'[^]*pgtls check --help/],
     [["inspect"], /missing required argument 'host:port'/],

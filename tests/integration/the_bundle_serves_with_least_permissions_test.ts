@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { EXECUTABLE_PERMISSIONS, RUN_PERMISSIONS, SYSTEMD_PERMISSIONS } from "../../tools/permissions.ts";
 import { VERSION } from "../../src/version.ts";
+import { freePort } from "../../src/demo/ports.ts";
+import { ask } from "../support/admin_client.ts";
 import { buildBundle } from "../support/bundle.ts";
 import { startNotifyReceiver } from "../support/notify_receiver.ts";
 import { makeCa, writeFiles } from "../support/pki.ts";
@@ -23,6 +25,12 @@ Deno.test("the bundle proxies psql with mTLS on both legs, without permission to
   const connection = `host=localhost port=${port} user=alice dbname=demo sslmode=verify-full ` +
     `sslrootcert=${files.path("ca.pem")} sslcert=${files.path("c.pem")} sslkey=${files.path("c.key")}`;
   assert.equal((await psql(connection, { args: ["-c", "SELECT current_user"] })).stdout, "alice\n");
+  const [, admin] = await proxy.waitFor(/"admin\.bound".*"address":"127\.0\.0\.1:(\d+)"/);
+  const { text } = await ask(Number(admin), "/metrics");
+  assert.match(text, /^pgtls_connections_total\{route="proxy\[0\]"\} 1$/m);
+  assert.match(text, /^process_resident_memory_bytes \d+$/m);
+  const health = await bundle.start(RUN_PERMISSIONS, ["health", `127.0.0.1:${admin}`]).exited;
+  assert.deepEqual([health.code, health.stdout], [0, "HTTP/1.1 200 OK\n"]);
   assert.equal((await proxy.stop("SIGTERM")).code, 0);
 });
 
@@ -97,6 +105,8 @@ async function configFolder(postgres: Awaited<ReturnType<typeof startMutualTlsPo
   await Deno.writeTextFile(
     path("pgtls.toml"),
     `
+[admin]
+bind_address = "127.0.0.1:${freePort()}"
 [[proxy]]
 [proxy.listener]
 bind_address = "127.0.0.1:0"

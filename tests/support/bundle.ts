@@ -15,8 +15,9 @@ export async function buildBundle(): Promise<Bundle> {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-bundle-" });
   const file = join(dir, "pgtls.js");
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
-  // The task's own words, with another place for the result.
-  const [, ...words] = tasks.bundle.command.replace("dist/pgtls.js", file).split(" ");
+  // The task's own words for this file, with another place for the result.
+  const command = tasks.bundle.command.split(" && ").find((part: string) => part.includes(" dist/pgtls.js "));
+  const [, ...words] = command.replace("dist/pgtls.js", file).split(" ");
   const built = await run(Deno.execPath(), words, { cwd: ROOT });
   if (built.code !== 0) throw new Error(`Could not build the bundle: ${built.stderr}`);
   return {
