@@ -1,10 +1,9 @@
 /**
  * The composition root: the only place where configuration, material, listeners, connections and observers meet.
+ * What only an admin server needs is loaded when there is one: it takes as long as all the rest.
  */
 
-import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/server.ts";
 import type { AdminServer } from "./admin/server.ts";
-import { startAdmin } from "./admin/start.ts";
 import { BackendProbes } from "./backend_probes.ts";
 import { isSameListener } from "./config/address.ts";
 import type { Config, RouteConfig, TcpAddress } from "./config/types.ts";
@@ -21,7 +20,7 @@ import { ConfigError, type Problem } from "./errors.ts";
 import type { Loaded } from "./load.ts";
 import type { LiveBytes, Observer, RelayedBytes } from "./observe/events.ts";
 import { loadedCertificates } from "./observe/loaded_certificates.ts";
-import { Observation } from "./observe/observation.ts";
+import type { Observation } from "./observe/observation.ts";
 import { freshlyLoaded } from "./observe/reload_state.ts";
 import { TlsAcceptor } from "./tls/acceptor.ts";
 import { allowRules } from "./scope/apps/allow_rules.ts";
@@ -66,7 +65,8 @@ export class Server {
   static async start({ config, material, apps }: Loaded, log: Observer): Promise<Server> {
     const connections = new Set<Progress>();
     const liveBytes = () => Promise.resolve(liveBytesOf(connections));
-    const observation = config.admin && openObservation(config, material, liveBytes);
+    const observation = config.admin && await openObservation(config, material, liveBytes);
+    const adminModules = config.admin && await loadAdmin();
     const observe = observation ? both(log, observation.observe) : log;
     const lifespans = await startLifespans({ config, apps });
     const routes = config.routes.map((route, i) =>
@@ -79,7 +79,7 @@ export class Server {
     };
     const bound: Bound[] = [];
     const gate = new Gate({
-      budget: new DescriptorBudget(config.file, config.admin ? MAX_ADMIN_CONNECTIONS : 0),
+      budget: new DescriptorBudget(config.file, adminModules?.MAX_CONNECTIONS ?? 0),
       observe,
       renewListeners: async () => void await Promise.all(bound.map(({ listener }) => listener.renew())),
     });
@@ -93,10 +93,10 @@ export class Server {
       }
     }
     let admin: AdminServer | null = null;
-    if (config.admin && observation) {
+    if (config.admin && observation && adminModules) {
       const probes = new BackendProbes(() => routes);
       try {
-        admin = await startAdmin({
+        admin = await adminModules.startAdmin({
           admin: config.admin,
           material: material.admin,
           observation,
@@ -219,7 +219,12 @@ function bindProblem({ host, port }: TcpAddress, error: unknown): Pick<Problem, 
   return { message: `Cannot listen on "${formatAddress(host, port)}": ${why}` };
 }
 
-function openObservation(config: Config, material: Material, liveBytes: LiveBytes): Observation {
+async function openObservation(
+  config: Config,
+  material: Material,
+  liveBytes: LiveBytes,
+): Promise<Observation> {
+  const { Observation } = await import("./observe/observation.ts");
   const loaded = freshlyLoaded();
   const { routes } = config;
   const observation = new Observation({
@@ -230,6 +235,10 @@ function openObservation(config: Config, material: Material, liveBytes: LiveByte
   });
   observation.certificates.load(loadedCertificates(config, material));
   return observation;
+}
+
+async function loadAdmin(): Promise<typeof import("./admin/start.ts") & typeof import("./admin/server.ts")> {
+  return { ...await import("./admin/start.ts"), ...await import("./admin/server.ts") };
 }
 
 function both(one: Observer, other: Observer): Observer {

@@ -18,7 +18,17 @@ const denort = Deno.env.get("DENORT_BIN");
 
 await step(["bundle", "--quiet", "--platform", "deno", "--output", bundle, "main.ts"], "");
 await step(
-  ["compile", "--no-config", "--no-prompt", ...EXECUTABLE_PERMISSIONS, "--output", output, bundle],
+  // A session leaves little garbage behind, and a small nursery is memory that is not held: docs/performance.md.
+  [
+    "compile",
+    "--no-config",
+    "--no-prompt",
+    "--v8-flags=--max-semi-space-size=1",
+    ...EXECUTABLE_PERMISSIONS,
+    "--output",
+    output,
+    bundle,
+  ],
   denort === undefined
     ? `If Deno's base binary could not be downloaded, fetch the denort archive of Deno ${Deno.version.deno} for this platform
 elsewhere, unpack it, and set DENORT_BIN to the path of "denort". Without an executable, ${bundle} runs on any

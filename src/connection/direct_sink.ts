@@ -4,23 +4,31 @@ import type { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
 import { isTls, type StreamHandle, wasAsync, type WriteRequest } from "./native_handle.ts";
 
-/** The writing end of one direction. Nobody else may write to the socket while {@linkcode pending} is not 0. */
-export class DirectSink {
-  /** Called when a write has ended that was not done at once, and nothing waits behind it or its place is taken. */
-  onProgress: () => void = () => {};
+/** Who writes to a {@linkcode DirectSink}. */
+export interface SinkOwner {
+  /** Called when a write has ended that was not done at once, and the next one, if something waited, has begun. */
+  progressed(): void;
+}
+
+/**
+ * The writing end of one direction. Nobody else may write to the socket while {@linkcode pending} is not 0.
+ * It is its own write request: there is one at a time, and every idle session has one.
+ */
+export class DirectSink implements WriteRequest {
+  kept: Uint8Array | readonly Uint8Array[] | null = null;
   readonly #socket: Socket;
   readonly #handle: StreamHandle;
   readonly #copies: boolean;
-  readonly #request: WriteRequest;
+  readonly #owner: SinkOwner;
   #inFlight = 0;
   #queue: Uint8Array[] = [];
   #queued = 0;
 
-  constructor(socket: Socket, handle: StreamHandle) {
+  constructor(socket: Socket, handle: StreamHandle, owner: SinkOwner) {
     this.#socket = socket;
     this.#handle = handle;
     this.#copies = isTls(handle);
-    this.#request = { oncomplete: (status) => this.#complete(status), kept: null };
+    this.#owner = owner;
   }
 
   /** How many bytes have been given and not yet been taken by the system. */
@@ -36,8 +44,18 @@ export class DirectSink {
   write(bytes: Uint8Array): boolean {
     if (this.#socket.destroyed) return false;
     if (this.#inFlight > 0) return this.#enqueue(bytes);
-    const code = this.#handle.writeBuffer(this.#request, bytes);
+    const code = this.#handle.writeBuffer(this, bytes);
     return this.#dispatched(code, bytes, bytes.length);
+  }
+
+  /** The runtime's; see {@linkcode WriteRequest}. */
+  oncomplete(status: number): void {
+    this.#inFlight = 0;
+    this.kept = null;
+    if (this.#socket.destroyed) return;
+    if (status < 0) return this.#fail(status);
+    if (this.#queued > 0) this.#flush();
+    this.#owner.progressed();
   }
 
   #enqueue(bytes: Uint8Array): boolean {
@@ -55,17 +73,8 @@ export class DirectSink {
     if (!wasAsync()) return false;
     this.#inFlight = length;
     if (this.#copies) return false;
-    this.#request.kept = bytes;
+    this.kept = bytes;
     return true;
-  }
-
-  #complete(status: number): void {
-    this.#inFlight = 0;
-    this.#request.kept = null;
-    if (this.#socket.destroyed) return;
-    if (status < 0) return this.#fail(status);
-    if (this.#queued > 0) this.#flush();
-    this.onProgress();
   }
 
   #flush(): void {
@@ -73,8 +82,8 @@ export class DirectSink {
     this.#queue = [];
     this.#queued = 0;
     const code = chunks.length === 1
-      ? this.#handle.writeBuffer(this.#request, chunks[0]!)
-      : this.#handle.writev(this.#request, chunks, true);
+      ? this.#handle.writeBuffer(this, chunks[0]!)
+      : this.#handle.writev(this, chunks, true);
     this.#dispatched(code, chunks, length);
   }
 

@@ -6,12 +6,17 @@
 
 import { isTls, lastRead, type StreamHandle, type TlsHandle } from "./native_handle.ts";
 
+/** Who reads from a {@linkcode DirectSource}. */
+export interface SourceOwner {
+  /** Takes bytes; says whether it still needs their memory. */
+  take(bytes: Uint8Array): boolean;
+}
+
 /** Options of {@linkcode DirectSource}. */
 export interface SourceOptions {
-  /** Whether what takes the bytes copies them at once: a TLS sink does. */
+  /** Whether the owner copies what it takes, always: a TLS sink does. */
   readonly isCopied: boolean;
-  /** Takes bytes; says whether it still needs their memory. */
-  readonly take: (bytes: Uint8Array) => boolean;
+  readonly owner: SourceOwner;
 }
 
 /** The reading end of one direction. */
@@ -19,12 +24,14 @@ export class DirectSource {
   readonly #handle: StreamHandle;
   /** Where the network is read: the TCP handle, which below a TLS handle is one of its own. */
   readonly #network: StreamHandle;
-  #take: (bytes: Uint8Array) => boolean;
+  #owner: SourceOwner;
+  /** The buffer a TLS handle decrypts into. */
+  #lent: Uint8Array | null = null;
 
   constructor(handle: StreamHandle, options: SourceOptions) {
     this.#handle = handle;
     this.#network = isTls(handle) ? handle._nativeTcpHandle : handle;
-    this.#take = options.take;
+    this.#owner = options.owner;
     this.#network.readStop();
     if (isTls(handle)) this.#readTls(handle);
     else if (options.isCopied) this.#readShared(handle);
@@ -50,7 +57,7 @@ export class DirectSource {
 
   /** Stops. When the socket is resumed, whatever comes is dropped. */
   discard(): void {
-    this.#take = drop;
+    this.#owner = NOBODY;
     this.#network.readStop();
     this.#handle.reading = false;
   }
@@ -59,25 +66,25 @@ export class DirectSource {
     const network = handle._nativeTcpHandle;
     const endNetwork = network.onread;
     const end = handle.onread;
-    let lent: Uint8Array | null = null;
-    const lend = () => {
-      if (lent !== decrypted) handle.useUserBuffer(lent = decrypted);
-    };
     network.useUserBuffer(ENCRYPTED);
     network.onread = () => {
       const count = lastRead();
       if (count < 0) return endNetwork.call(network);
-      lend();
+      this.#lend(handle);
       handle.receive(ENCRYPTED.subarray(0, count));
     };
-    lend();
+    this.#lend(handle);
     handle.onread = () => {
       const count = lastRead();
       if (count < 0) return end.call(handle);
-      if (!this.#take(decrypted.subarray(0, count))) return;
+      if (!this.#owner.take(decrypted.subarray(0, count))) return;
       decrypted = new Uint8Array(BUFFER_BYTES);
-      lend();
+      this.#lend(handle);
     };
+  }
+
+  #lend(handle: TlsHandle): void {
+    if (this.#lent !== decrypted) handle.useUserBuffer(this.#lent = decrypted);
   }
 
   #readShared(handle: StreamHandle): void {
@@ -86,7 +93,7 @@ export class DirectSource {
     handle.onread = () => {
       const count = lastRead();
       if (count < 0) return end.call(handle);
-      this.#take(PLAINTEXT.subarray(0, count));
+      this.#owner.take(PLAINTEXT.subarray(0, count));
     };
   }
 
@@ -95,14 +102,12 @@ export class DirectSource {
     handle.onread = (bytes) => {
       const count = lastRead();
       if (count < 0 || bytes === undefined) return end.call(handle);
-      this.#take(new Uint8Array(bytes, 0, count));
+      this.#owner.take(new Uint8Array(bytes, 0, count));
     };
   }
 }
 
-function drop(): boolean {
-  return false;
-}
+const NOBODY: SourceOwner = { take: () => false };
 
 // What the runtime itself reads at most at a time.
 const BUFFER_BYTES = 64 * 1024;

@@ -1,8 +1,8 @@
 /** One half-duplex copy, with back-pressure: by streams until both ends are quiet, by handles from then on. */
 
 import type { Socket } from "node:net";
-import { DirectSink } from "./direct_sink.ts";
-import { DirectSource } from "./direct_source.ts";
+import { DirectSink, type SinkOwner } from "./direct_sink.ts";
+import { DirectSource, type SourceOwner } from "./direct_source.ts";
 import { isTls, nativeHandle } from "./native_handle.ts";
 import type { Quiet } from "./quiet.ts";
 
@@ -15,12 +15,14 @@ export interface DirectionOptions {
 }
 
 /** Copies what `source` brings to `sink`. Its end is not passed on by itself: see {@linkcode finish}. */
-export class Direction {
+export class Direction implements SourceOwner, SinkOwner {
   readonly #source: Socket;
   readonly #sink: Socket;
   readonly #options: DirectionOptions;
   #directSource: DirectSource | null = null;
   #directSink: DirectSink | null = null;
+  /** Stops copying with streams, while that is how it is done. */
+  #stopStreaming: (() => void) | null = null;
   #isPaused = false;
   #onDrained: (() => void) | null = null;
 
@@ -37,13 +39,12 @@ export class Direction {
       this.#source.read(0);
       return this.#read();
     }
-    this.#source.on("data", this.#onData);
-    this.#source.resume();
+    this.#stream();
   }
 
   /** Stops reading. What has been read still goes to the sink; what comes from here on is dropped. */
   stop(): void {
-    this.#source.removeListener("data", this.#onData);
+    this.#stopStreaming?.();
     this.#isPaused = false;
     if (this.#source.destroyed) return;
     this.#source.pause();
@@ -65,44 +66,8 @@ export class Direction {
     };
   }
 
-  readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#goDirect()) {
-      this.#take(chunk);
-      return this.#read();
-    }
-    this.#options.quiet.touch();
-    this.#options.onChunk(chunk);
-    if (this.#sink.write(chunk)) return;
-    this.#source.pause();
-    this.#sink.once("drain", this.#onDrain);
-  };
-
-  readonly #onDrain = (): void => {
-    this.#options.quiet.touch();
-    if (this.#directSource === null) this.#source.resume();
-  };
-
-  /** Takes the streams out of the way, if nothing waits in them. */
-  #goDirect(): boolean {
-    if (this.#source.readableLength > 0 || this.#sink.writableLength > 0) return false;
-    if (!this.#source.readable || !this.#sink.writable) return false;
-    const [from, to] = [nativeHandle(this.#source), nativeHandle(this.#sink)];
-    if (from === null || to === null) return false;
-    this.#source.removeListener("data", this.#onData);
-    this.#source.pause();
-    this.#directSink = new DirectSink(this.#sink, to);
-    this.#directSink.onProgress = this.#progressed;
-    this.#directSource = new DirectSource(from, { isCopied: isTls(to), take: this.#take });
-    return true;
-  }
-
-  #read(): void {
-    if (this.#source.destroyed) return;
-    this.#directSource!.start();
-    if (this.#isPaused) this.#directSource!.pause();
-  }
-
-  readonly #take = (bytes: Uint8Array): boolean => {
+  /** The direct source's. */
+  take(bytes: Uint8Array): boolean {
     this.#options.quiet.touch();
     this.#options.onChunk(bytes);
     const sink = this.#directSink!;
@@ -112,9 +77,10 @@ export class Direction {
       this.#directSource!.pause();
     }
     return isKept;
-  };
+  }
 
-  readonly #progressed = (): void => {
+  /** The direct sink's. */
+  progressed(): void {
     this.#options.quiet.touch();
     const { pending } = this.#directSink!;
     if (this.#isPaused && pending < HIGH_WATER_BYTES) {
@@ -125,7 +91,50 @@ export class Direction {
     const callback = this.#onDrained;
     this.#onDrained = null;
     callback?.();
-  };
+  }
+
+  #stream(): void {
+    const onDrain = () => {
+      this.#options.quiet.touch();
+      if (this.#directSource === null) this.#source.resume();
+    };
+    const onData = (chunk: Uint8Array) => {
+      if (this.#goDirect()) {
+        this.take(chunk);
+        return this.#read();
+      }
+      this.#options.quiet.touch();
+      this.#options.onChunk(chunk);
+      if (this.#sink.write(chunk)) return;
+      this.#source.pause();
+      this.#sink.once("drain", onDrain);
+    };
+    this.#stopStreaming = () => {
+      this.#source.removeListener("data", onData);
+      this.#stopStreaming = null;
+    };
+    this.#source.on("data", onData);
+    this.#source.resume();
+  }
+
+  /** Takes the streams out of the way, if nothing waits in them. */
+  #goDirect(): boolean {
+    if (this.#source.readableLength > 0 || this.#sink.writableLength > 0) return false;
+    if (!this.#source.readable || !this.#sink.writable) return false;
+    const [from, to] = [nativeHandle(this.#source), nativeHandle(this.#sink)];
+    if (from === null || to === null) return false;
+    this.#stopStreaming?.();
+    this.#source.pause();
+    this.#directSink = new DirectSink(this.#sink, to, this);
+    this.#directSource = new DirectSource(from, { isCopied: isTls(to), owner: this });
+    return true;
+  }
+
+  #read(): void {
+    if (this.#source.destroyed) return;
+    this.#directSource!.start();
+    if (this.#isPaused) this.#directSource!.pause();
+  }
 }
 
 // One read of the runtime: the sink is written while the next one is in the kernel's hands.

@@ -41,7 +41,7 @@ export interface TlsHandle extends StreamHandle {
 /** A write that has not ended. May be used again after `oncomplete`. */
 export interface WriteRequest {
   /** Called once, from the event loop, when a write that was not done at once is; `status` as an error number. */
-  readonly oncomplete: (status: number) => void;
+  oncomplete(status: number): void;
   /** What must stay in memory until then. */
   kept: Uint8Array | readonly Uint8Array[] | null;
 }

@@ -93,12 +93,13 @@ class RelayedSession implements Session {
 
   #start(): void {
     const [client, backend] = [this.#client, this.#backend];
-    client.once("end", () => this.#clientEnded());
-    backend.once("end", () => this.#backendEnded());
-    client.once("error", (error) => this.#lost("client_lost", error));
-    backend.once("error", (error) => this.#lost("backend_lost", error));
-    client.once("close", () => this.#clientClosed());
-    backend.once("close", () => this.#backendClosed());
+    // Not once(): each of these comes once, and a wrapper for each is memory of every idle session.
+    client.on("end", () => this.#clientEnded());
+    backend.on("end", () => this.#backendEnded());
+    client.on("error", (error) => this.#lost("client_lost", error));
+    backend.on("error", (error) => this.#lost("backend_lost", error));
+    client.on("close", () => this.#clientClosed());
+    backend.on("close", () => this.#backendClosed());
     // While the backend was dialled a side may have ended its direction, or gone: those events are over.
     if (client.destroyed) {
       return this.end(

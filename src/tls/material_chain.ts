@@ -5,18 +5,9 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import { AsnConvert } from "@peculiar/asn1-schema";
-import {
-  Certificate,
-  ExtendedKeyUsage,
-  id_ce_extKeyUsage,
-  id_kp_clientAuth,
-  id_kp_serverAuth,
-  type Name,
-  type TBSCertificate,
-  Version,
-} from "@peculiar/asn1-x509";
 import { describeBlocks, type PemFile, renderPem, type Report } from "./material_file.ts";
+import { type OwnFields, readOwnFields } from "./own_fields.ts";
+import { sameBytes } from "./path/der.ts";
 import type { PemBlock } from "./path/pem.ts";
 
 /** A chain of certificates, leaf first. */
@@ -66,10 +57,8 @@ interface OwnCertificate {
   /** For messages: `certificate 2 ("CN=…")`. */
   readonly label: string;
   readonly x509: X509Certificate;
-  readonly fields: TBSCertificate;
-  /** Names, encoded: the text that node:crypto makes of them leaves parts out. */
-  readonly subject: string;
-  readonly issuer: string;
+  /** Names among them: the text that node:crypto makes of them leaves parts out. */
+  readonly fields: OwnFields;
   /** Whether it is a root sent along, which peers ignore, since they go by their own. */
   readonly isRoot: boolean;
 }
@@ -89,15 +78,9 @@ function parseAll(blocks: readonly PemBlock[], file: PemFile, report: Report): O
 
 function parseOne(bytes: Uint8Array, index: number): OwnCertificate {
   const x509 = new X509Certificate(bytes);
-  const fields = AsnConvert.parse(bytes, Certificate).tbsCertificate;
-  const subject = encodeName(fields.subject);
-  const issuer = encodeName(fields.issuer);
+  const fields = readOwnFields(bytes);
   const label = `certificate ${index + 1} (${showName(x509.subject)})`;
-  return { label, x509, fields, subject, issuer, isRoot: index > 0 && subject === issuer };
-}
-
-function encodeName(name: Name): string {
-  return new Uint8Array(AsnConvert.serialize(name)).toHex();
+  return { label, x509, fields, isRoot: index > 0 && sameBytes(fields.subject, fields.issuer) };
 }
 
 /** RFC 8446 section 4.4.2 relaxed this order; TLS 1.2 (RFC 5246 section 7.4.2) and many clients did not. */
@@ -105,7 +88,7 @@ function checkOrder(certificates: readonly OwnCertificate[], file: PemFile, repo
   for (const [index, issuer] of certificates.slice(1).entries()) {
     const subject = certificates[index];
     if (subject === undefined) return;
-    const isIssued = subject.issuer === issuer.subject;
+    const isIssued = sameBytes(subject.fields.issuer, issuer.fields.subject);
     const isSigned = isIssued && isSignedBy(subject.x509, issuer.x509);
     if (isSigned === "unknown") {
       report.warning(
@@ -133,8 +116,7 @@ function isSignedBy(subject: X509Certificate, issuer: X509Certificate): boolean 
 
 function checkDates({ label, fields, isRoot }: OwnCertificate, file: PemFile, options: ChainOptions): void {
   const { now, report } = options;
-  const notBefore = fields.validity.notBefore.getTime().getTime();
-  const notAfter = fields.validity.notAfter.getTime().getTime();
+  const { notBefore, notAfter } = fields;
   if (now < notBefore) {
     report.problem(
       `Cannot use file "${file.path}": ${label} is not valid before ${showTime(notBefore)}, now is ${
@@ -151,27 +133,19 @@ function checkDates({ label, fields, isRoot }: OwnCertificate, file: PemFile, op
 
 function checkPurpose({ label, fields }: OwnCertificate, file: PemFile, options: ChainOptions): void {
   const { purpose, report } = options;
-  if (fields.version !== Version.v3) {
+  if (fields.version !== 3) {
     report.warning(
-      `File "${file.path}" will not do for every peer: ${label} is X.509 version ${fields.version + 1}, ` +
+      `File "${file.path}" will not do for every peer: ${label} is X.509 version ${fields.version}, ` +
         "which rustls refuses, expected version 3",
     );
   }
-  const extension = fields.extensions?.find(({ extnID }) => extnID === id_ce_extKeyUsage);
-  if (extension === undefined) return;
+  const { extendedKeyUsage } = fields;
+  if (extendedKeyUsage === null) return;
   const usage = purpose === "server" ? "serverAuth" : "clientAuth";
-  if (!keyUsages(extension.extnValue.buffer)?.includes(PURPOSES[purpose])) {
+  if (!extendedKeyUsage.includes(PURPOSES[purpose])) {
     report.problem(
       `Cannot use file "${file.path}": ${label} is not for a ${purpose}, expected ${usage} in its extended key usage`,
     );
-  }
-}
-
-function keyUsages(der: ArrayBuffer): readonly string[] | null {
-  try {
-    return AsnConvert.parse(der, ExtendedKeyUsage);
-  } catch {
-    return null;
   }
 }
 
@@ -185,8 +159,8 @@ function showTime(milliseconds: number): string {
 }
 
 const PURPOSES: Readonly<Record<ChainPurpose, string>> = {
-  server: id_kp_serverAuth,
-  client: id_kp_clientAuth,
+  server: "1.3.6.1.5.5.7.3.1",
+  client: "1.3.6.1.5.5.7.3.2",
 };
 
 /** Certificates of 47 days and less are renewed at two thirds of their life; later than this something is wrong. */
