@@ -26,9 +26,9 @@ export function throughTls(server: ServerProcess): Target {
 export function proxies(stage: Stage): readonly Proxy[] {
   const { also, programs: { stunnel } } = stage;
   return [
-    pgtls(stage, PGTLS, fileURLToPath(new URL("../main.ts", import.meta.url))),
+    pgtlsOfThisTree(stage, PGTLS),
     ...also.map((main, i) =>
-      pgtls(stage, also.length === 1 ? "pgtls (other)" : `pgtls (other ${i + 1})`, main)
+      pgtls(stage, also.length === 1 ? "pgtls (other)" : `pgtls (other ${i + 1})`, { main })
     ),
     ...(stunnel === null ? [] : [stunnelProxy(stage, stunnel)]),
   ];
@@ -39,16 +39,23 @@ export const PGTLS = "pgtls";
 export const STUNNEL = "stunnel";
 export const DIRECT = "direct";
 
-function pgtls(stage: Stage, name: string, main: string): Proxy {
+/** pgtls of this tree; with an admin server on `adminPort` if there is to be one. */
+export function pgtlsOfThisTree(stage: Stage, name: string, adminPort?: number): Proxy {
+  const admin = adminPort === undefined ? {} : { admin: { bind_address: local(adminPort) } };
+  return pgtls(stage, name, { main: MAIN, tables: admin });
+}
+
+function pgtls(
+  stage: Stage,
+  name: string,
+  { main, tables = {} }: { readonly main: string; readonly tables?: Readonly<Record<string, unknown>> },
+): Proxy {
   return {
     name,
     start: async (backend) => {
       const port = freePort();
-      const file = await writeFile(
-        stage,
-        `pgtls-${port}.toml`,
-        stringify({ proxy: [pgtlsRoute(stage, backend, port)] }),
-      );
+      const text = stringify({ ...tables, proxy: [pgtlsRoute(stage, backend, port)] });
+      const file = await writeFile(stage, `pgtls-${port}.toml`, text);
       return await ServerProcess.start(pgtlsCommand(main, file, port));
     },
   };
@@ -124,6 +131,8 @@ async function writeFile(stage: Stage, name: string, text: string): Promise<stri
   await Deno.writeTextFile(path, text);
   return path;
 }
+
+const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 // What pgtls does on its sockets by itself.
 const NO_DELAY = ["socket = l:TCP_NODELAY=1", "socket = r:TCP_NODELAY=1"];

@@ -11,6 +11,7 @@ import { type Figure, type FigureResult, runFigure } from "./figure.ts";
 import { memory } from "./memory.ts";
 import { killAll } from "./process.ts";
 import { findPrograms } from "./programs.ts";
+import { observation } from "./observation.ts";
 import { queries } from "./queries.ts";
 import { type Circumstances, toJson, toMarkdown } from "./report.ts";
 import { type Effort, openStage } from "./stage.ts";
@@ -24,7 +25,7 @@ interface Options {
   readonly also: readonly string[];
 }
 
-const FIGURES: readonly Figure[] = [queries, copy, connections, memory, startTime];
+const FIGURES: readonly Figure[] = [queries, observation, copy, connections, memory, startTime];
 
 const FULL: Effort = { querySeconds: 6, copyRows: 100_000, connections: 300, idleConnections: 500 };
 const QUICK: Effort = { querySeconds: 2, copyRows: 20_000, connections: 100, idleConnections: 500 };

@@ -30,14 +30,19 @@ async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly
   }];
   for (const proxy of proxies(stage)) {
     const server = stack.use(await proxy.start("plaintext"));
-    await select(stage, throughTls(server), WARM_UP_SECONDS);
+    await warmUp(stage, server);
     contestants.push({ name: proxy.name, measure: () => measure(stage, server) });
   }
   return contestants;
 }
 
+/** Lets V8 compile what is hot; a proxy that has served for a minute is what users have. */
+export async function warmUp(stage: Stage, server: ServerProcess): Promise<void> {
+  await select(stage, throughTls(server), WARM_UP_SECONDS);
+}
+
 /** The CPU of opening eight connections is in it; over some ten thousand queries it does not show. */
-async function measure(stage: Stage, server: ServerProcess): Promise<{ cpu: number; tps: number }> {
+export async function measure(stage: Stage, server: ServerProcess): Promise<{ cpu: number; tps: number }> {
   const before = server.cpuMs();
   const { transactions, tps } = await select(stage, throughTls(server), stage.effort.querySeconds);
   return { cpu: (server.cpuMs() - before) * 1_000 / transactions, tps };
@@ -48,5 +53,4 @@ function select({ programs }: Stage, target: Target, seconds: number): ReturnTyp
   return runPgbench(programs.pgbench, target, args);
 }
 
-// V8 compiles what is hot; a proxy that has served for a minute is what users have.
 const WARM_UP_SECONDS = 2;

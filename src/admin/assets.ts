@@ -1,5 +1,6 @@
 /** The page and what it loads: files that are part of the program. */
 
+import { PAGE_ASSETS } from "./page/assets.ts";
 import type { Endpoint } from "./router.ts";
 
 /** A file as it is served. */
@@ -15,4 +16,4 @@ export function assetEndpoints(assets: Readonly<Record<string, Asset>>): [path: 
 }
 
 /** Every path of the page, `/` among them. */
-export const ASSETS: Readonly<Record<string, Asset>> = {};
+export const ASSETS: Readonly<Record<string, Asset>> = PAGE_ASSETS;

@@ -4,7 +4,7 @@
  * What is kept is bounded in number and in bytes: a client may send certificates of 256 KB and names of 10,000 bytes.
  */
 
-import type { CloseReason } from "../errors.ts";
+import type { CloseReason, RejectionCode } from "../errors.ts";
 import type { TlsFacts } from "../tls/record.ts";
 import type { ConnectionClosed, ConnectionFields, PgtlsEvent } from "./events.ts";
 import { levelOf } from "./levels.ts";
@@ -34,6 +34,8 @@ export interface ConnectionRecord extends ConnectionFields {
   readonly opened_at: number;
   readonly client_tls: TlsFacts | null;
   readonly backend_tls: TlsFacts | null;
+  /** Which check the client's or the backend's certificate failed; `null` when none. */
+  readonly rejection: RejectionCode | null;
   /** `null` while it is open. */
   readonly closed: Closing | null;
 }
@@ -78,6 +80,11 @@ export class Connections {
     return this.#closed.keys();
   }
 
+  /** How many of those there are. */
+  get closedCount(): number {
+    return this.#closed.size;
+  }
+
   /** Takes an event; those that are not about one connection change nothing. */
   observe(event: PgtlsEvent): void {
     if (!("connection" in event)) return;
@@ -101,6 +108,7 @@ export class Connections {
       opened_at: Date.now(),
       client_tls: null,
       backend_tls: null,
+      rejection: null,
       closed: null,
     });
   }
@@ -144,6 +152,8 @@ function learned(event: PgtlsEvent & ConnectionFields): Partial<ConnectionRecord
     case "app.accepted":
       // As the app has left them, and as the closing line will have them.
       return { user: cutText(event.user), database: cutText(event.database) };
+    case "peer.rejected":
+      return { rejection: event.code };
     case "cancel.received":
       return { state: "started" };
     case "connection.authorized":
@@ -171,6 +181,7 @@ function closedRecord(event: ConnectionClosed, known: ConnectionRecord | undefin
     opened_at: known?.opened_at ?? at - duration_ms,
     client_tls,
     backend_tls,
+    rejection: known?.rejection ?? null,
     closed: {
       at,
       duration_ms,

@@ -1,10 +1,25 @@
 import assert from "node:assert/strict";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildPage } from "../../tools/build_page.ts";
 import { PAGE_ASSETS } from "../../src/admin/page/assets.ts";
 
 Deno.test("built/page.js is what deno task page writes", async () => {
   const built = Deno.readTextFileSync(new URL("../../src/admin/page/built/page.js", import.meta.url));
   assert.ok(built === await buildPage(), "stale: run deno task page");
+});
+
+Deno.test("deno bundle, and so the executable, carries the page's files", async () => {
+  const output = await Deno.makeTempFile({ suffix: ".js" });
+  try {
+    const entry = fileURLToPath(new URL("assets.ts", FOLDER));
+    const args = ["bundle", "--quiet", "--platform", "deno", "-o", output, entry];
+    const { success } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+    assert.ok(success);
+    const bundled = await import(pathToFileURL(output).href) as { PAGE_ASSETS: typeof PAGE_ASSETS };
+    assert.deepEqual(bundled.PAGE_ASSETS, PAGE_ASSETS);
+  } finally {
+    await Deno.remove(output);
+  }
 });
 
 Deno.test("the page asks for nothing but its own files, and has nothing inline", () => {

@@ -12,6 +12,7 @@ Deno.test("reduce follows a connection from its first event to its last", () => 
     event("negotiation.completed", { transport: "requested_tls" }),
     event("handshake.completed", { route: "orders", tls: tlsJson({ client_cert_name: "CN=alice" }) }),
     event("startup.received", { user: "alice", database: "orders", application_name: "psql" }),
+    event("app.accepted", { user: "alice_ro", database: "orders", backend_route: "orders" }),
     event("backend.connected", { backend: "db:5432", tls: null }),
   ]);
   const row = state.open.get("c-1")!;
@@ -19,7 +20,7 @@ Deno.test("reduce follows a connection from its first event to its last", () => 
   assert.equal(row.client, "203.0.113.9:1");
   assert.equal(row.route, "orders");
   assert.equal(row.clientTls?.certName, "CN=alice");
-  assert.deepEqual([row.user, row.database, row.applicationName], ["alice", "orders", "psql"]);
+  assert.deepEqual([row.user, row.database, row.applicationName], ["alice_ro", "orders", "psql"]);
   assert.equal(row.backendTls, null);
   state = reduce(state, [closing("c-1")]);
   assert.equal(state.open.size, 0);

@@ -103,6 +103,8 @@ Deno.test("/connections and /events show why a client was refused, newest first,
   const { closed } = JSON.parse(text);
   const [unreachable, refused] = closed;
   assert.equal(refused.reason, "peer_rejected");
+  assert.equal(refused.rejection, "no_certificate");
+  assert.equal(unreachable.rejection, null);
   assert.match(refused.detail, /presented no certificate/);
   assert.equal(unreachable.reason, "backend_unreachable");
   assert.equal(unreachable.application_name, "<b>\u2028\u202e");
@@ -128,7 +130,9 @@ Deno.test("/connections gives as many as are asked for, and says what it does no
   });
   for (let i = 0; i < 3; i++) await refusedSession(proxy.ports[0]!);
   const lines = await closingLines(proxy);
-  const { closed } = await askJson(proxy.adminPort, "/connections?closed=2&open=0");
+  const { closed, ...counts } = await askJson(proxy.adminPort, "/connections?closed=2&open=0&tls=none");
+  assert.deepEqual(counts, { open_count: 0, closed_count: 3, open: [] });
+  assert.ok(!("client_tls" in closed[0]) && !("backend_tls" in closed[0]));
   assert.deepEqual(
     closed.map(({ connection }: { connection: string }) => connection),
     lines.map(({ connection }) => connection).toReversed().slice(0, 2),

@@ -46,6 +46,25 @@ Deno.test("Connections knows the error of a client certificate that was let in u
   assert.equal(connections.open.get("c-1")?.client_tls?.clientCertError, "expired");
 });
 
+Deno.test("Connections knows which check a certificate failed, also after the end", () => {
+  const connections = new Connections();
+  const life = lifeOf("c-1", { reason: "peer_rejected", detail: "expired" });
+  for (const event of life.slice(0, 4)) connections.observe(event);
+  const { connection, route, client } = connections.open.get("c-1")!;
+  connections.observe({
+    event: "peer.rejected",
+    connection,
+    route,
+    client,
+    code: "expired",
+    detail: "expired",
+  });
+  assert.equal(connections.open.get("c-1")?.rejection, "expired");
+  connections.observe(life.at(-1)!);
+  assert.deepEqual([...connections.closed].map(({ rejection }) => rejection), ["expired"]);
+  assert.equal(connections.closedCount, 1);
+});
+
 Deno.test("Connections takes the route as soon as a server name has chosen it", () => {
   const connections = new Connections();
   const [accepted, negotiated] = lifeOf("c-1");

@@ -4,8 +4,8 @@ import type { Page } from "./browser.ts";
 
 /** Violations that axe calls serious or critical, one line each with the first element it means. */
 export async function findBarriers(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate("axe.run()") as axe.AxeResults;
+  if (await page.evaluate("typeof axe") === "undefined") await page.evaluate(axe.source);
+  const { violations } = await page.evaluate('axe.run({ resultTypes: ["violations"] })') as axe.AxeResults;
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`);

@@ -1,4 +1,5 @@
 /** Headless Chromium, with everything a page complains of at hand. */
+import { Buffer } from "node:buffer";
 import { type Browser, chromium, type Page } from "playwright-core";
 
 export type { Page };
@@ -7,6 +8,8 @@ export type { Page };
 export interface TestBrowser extends AsyncDisposable {
   /** Opens an address in a context of its own: no cookies, no cache of another test. */
   open(address: string, options?: PageOptions): Promise<WatchedPage>;
+  /** Closes every page that is open: it would go on drawing and asking. */
+  closePages(): Promise<void>;
 }
 
 /** How a page is looked at. */
@@ -15,10 +18,15 @@ export interface PageOptions {
   readonly width?: number;
   /** @default "light" */
   readonly colorScheme?: "light" | "dark";
+  /** A certificate to present; also makes any server certificate acceptable. PEM. */
+  readonly leaf?: { readonly chainPem: string; readonly keyPem: string };
 }
 
-/** A page, and what it complained of so far: console errors, exceptions, refusals of the Content-Security-Policy. */
-export interface WatchedPage {
+/**
+ * A page, and what it complained of so far: console errors, exceptions, refusals of the Content-Security-Policy.
+ * Dispose of it with `await using`, or leave that to the browser.
+ */
+export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
   readonly complaints: readonly string[];
 }
@@ -32,6 +40,9 @@ export async function startBrowser(): Promise<TestBrowser> {
   const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
   return {
     open: (address, options) => openPage(browser, address, options),
+    async closePages() {
+      for (const context of browser.contexts()) await context.close();
+    },
     async [Symbol.asyncDispose]() {
       await browser.close();
     },
@@ -43,6 +54,7 @@ async function openPage(browser: Browser, address: string, options: PageOptions 
     viewport: { width: options.width ?? 1280, height: 900 },
     colorScheme: options.colorScheme ?? "light",
     reducedMotion: "reduce",
+    ...(options.leaf && withCertificate(address, options.leaf)),
   });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
@@ -59,7 +71,15 @@ async function openPage(browser: Browser, address: string, options: PageOptions 
     });
   });
   await page.goto(address);
-  return { page, complaints };
+  return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+function withCertificate(address: string, { chainPem, keyPem }: NonNullable<PageOptions["leaf"]>) {
+  const [cert, key] = [chainPem, keyPem].map((pem) => Buffer.from(pem));
+  return {
+    ignoreHTTPSErrors: true,
+    clientCertificates: [{ origin: new URL(address).origin, cert: cert!, key: key! }],
+  };
 }
 
 function findChromium(): string {

@@ -13,8 +13,8 @@ export interface ConnectionsSources {
 }
 
 /**
- * Open and closed connections, newest first: `?open=N` and `?closed=N` of each, `?tls=summary` with fingerprints in
- * place of PEM.
+ * Open and closed connections, newest first, and how many there are: `?open=N` and `?closed=N` of each,
+ * `?tls=summary` with fingerprints in place of PEM, `?tls=none` without the TLS, which is most of the work.
  */
 export function connectionsEndpoint(sources: ConnectionsSources): Endpoint {
   return { GET: (question) => answer(question, sources) };
@@ -24,26 +24,29 @@ async function answer({ query }: Question, sources: ConnectionsSources): Promise
   const open = readCount(query, "open");
   const closed = readCount(query, "closed");
   const tls = query.get("tls") ?? "record";
-  if (open === null || closed === null || !(tls === "record" || tls === "summary")) {
+  if (open === null || closed === null || !isView(tls)) {
     return problem(400, EXPECTED);
   }
   const live = await sources.liveBytes();
   const describe = (record: ConnectionRecord) => view(record, { live, tls: VIEWS[tls] });
   const { connections } = sources;
-  return {
-    type: JSON_TYPE,
-    body: listing(newest(connections.open.values(), open), newest(connections.closed, closed), describe),
+  const lists = {
+    open: newest(connections.open.values(), open),
+    closed: newest(connections.closed, closed),
   };
+  const counts = { open_count: connections.open.size, closed_count: connections.closedCount };
+  return { type: JSON_TYPE, body: listing(counts, lists, describe) };
 }
 
 /** The whole answer in pieces, so that thousands of connections do not hold up those that are being served. */
 async function* listing(
-  open: readonly ConnectionRecord[],
-  closed: readonly ConnectionRecord[],
+  counts: Readonly<Record<string, number>>,
+  lists: Readonly<Record<string, readonly ConnectionRecord[]>>,
   describe: (record: ConnectionRecord) => unknown,
 ): AsyncIterable<string> {
-  for (const [name, records] of [["open", open], ["closed", closed]] as const) {
-    yield `${name === "open" ? "{" : ","}"${name}":[`;
+  yield toJson(counts).slice(0, -1);
+  for (const [name, records] of Object.entries(lists)) {
+    yield `,"${name}":[`;
     for (let i = 0; i < records.length; i += PER_PIECE) {
       const piece = records.slice(i, i + PER_PIECE).map((record) => toJson(describe(record))).join(",\n");
       yield i === 0 ? piece : `,\n${piece}`;
@@ -58,7 +61,8 @@ function view(
   record: ConnectionRecord,
   { live, tls }: {
     readonly live: ReadonlyMap<string, RelayedBytes>;
-    readonly tls: (facts: TlsFacts) => unknown;
+    /** `null`: leave it out. */
+    readonly tls: ((facts: TlsFacts) => unknown) | null;
   },
 ): unknown {
   const { connection, route, client, state, user, database, application_name, backend, closed } = record;
@@ -79,8 +83,11 @@ function view(
     bytes_from_backend: closed?.bytes_from_backend ?? bytes.from_backend,
     reason: closed?.reason ?? null,
     detail: closed?.detail ?? null,
-    client_tls: record.client_tls && tls(record.client_tls),
-    backend_tls: record.backend_tls && tls(record.backend_tls),
+    rejection: record.rejection,
+    ...(tls && {
+      client_tls: record.client_tls && tls(record.client_tls),
+      backend_tls: record.backend_tls && tls(record.backend_tls),
+    }),
   };
 }
 
@@ -101,9 +108,14 @@ function fullRecord(facts: TlsFacts): unknown {
   return { ...tlsRecord(facts), alpn, server_name: serverName, resumed };
 }
 
-const VIEWS = { record: fullRecord, summary: summarizeTls };
+function isView(name: string): name is keyof typeof VIEWS {
+  return Object.hasOwn(VIEWS, name);
+}
 
-const EXPECTED = "Cannot use the query: expected open=NUMBER, closed=NUMBER, tls=record or tls=summary";
+const VIEWS = { record: fullRecord, summary: summarizeTls, none: null };
+
+const EXPECTED =
+  "Cannot use the query: expected open=NUMBER, closed=NUMBER, tls=record, tls=summary or tls=none";
 
 // A page of people's size; ask for more when you want more.
 const DEFAULT_COUNT = 100;

@@ -1,6 +1,7 @@
 /** What is wrong with pgtls or with the page's connection to it, above everything else. */
 
 import { formatDuration, formatTime } from "./format.ts";
+import { describeReason, REASONS } from "./reason_words.ts";
 import type { ReadinessJson } from "./shapes.ts";
 import type { PageState } from "./state.ts";
 
@@ -25,7 +26,7 @@ export function Banners({ state, now, reconnect }: { state: PageState; now: numb
                     {": "}
                   </>
                 )}
-                {what.replaceAll("_", " ")}: {detail}
+                {describeUnreadiness(what)}: {detail}
               </li>
             ))}
           </ul>
@@ -48,6 +49,11 @@ export function Banners({ state, now, reconnect }: { state: PageState; now: numb
         ))}
     </>
   );
+}
+
+/** A close reason in the words it has elsewhere, or what only readiness knows. */
+function describeUnreadiness(what: string): string {
+  return Object.hasOwn(REASONS, what) ? describeReason(what).title : what.replaceAll("_", " ");
 }
 
 interface LostProps {

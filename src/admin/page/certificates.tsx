@@ -10,7 +10,7 @@ import { describeValidity, type Span, validityOf } from "./validity.ts";
 
 /** When a certificate is valid. */
 export function spanOf({ not_before, not_after }: CertificateJson): Span {
-  return { notBefore: Date.parse(not_before), notAfter: Date.parse(not_after) };
+  return { notBefore: Date.parse(not_before ?? ""), notAfter: Date.parse(not_after ?? "") };
 }
 
 /** Whether its end is the operator's business: not when it was only seen at a client, who may be anybody. */
@@ -99,11 +99,11 @@ function CertificateDetails({ certificate, now }: { certificate: CertificateJson
         </div>
         <div class="fact">
           <dt>Valid from</dt>
-          <dd>{not_before}</dd>
+          <dd>{not_before ?? "unknown"}</dd>
         </div>
         <div class="fact">
           <dt>Valid until</dt>
-          <dd>{not_after}</dd>
+          <dd>{not_after ?? "unknown"}</dd>
         </div>
         {used.map((use) => (
           <div class="fact" key={JSON.stringify([use.route, use.use, use.file])}>

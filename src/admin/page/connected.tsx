@@ -48,7 +48,7 @@ export function Connected({ state, now, search }: ViewProps) {
                 </Cell>
                 <Cell label="Route">
                   <span>{row.route ?? "not chosen yet"}</span>
-                  {row.backend !== null && <span class="second mono">{row.backend}</span>}
+                  {row.backend !== null && <span class="second mono clip">{row.backend}</span>}
                 </Cell>
                 <Cell label="TLS of client">
                   <LegSummary leg={row.clientTls} isPending={BEFORE_TLS.has(row.state)} />

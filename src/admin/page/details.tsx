@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { formatBytes, formatDuration, formatNumber, formatTime } from "./format.ts";
 import { describeReason } from "./reason_words.ts";
-import { describeRejection } from "./rejection_words.ts";
+import { describeRefusal, describeRejection } from "./rejection_words.ts";
 import type { Leg, Row } from "./rows.ts";
 import { describeState } from "./state_words.ts";
 import { cipherName, describeCipher, describeVersion } from "./tls_words.ts";
@@ -40,7 +40,8 @@ export function Details({ row, now }: { row: Row; now: number }) {
 }
 
 function Why({ row, reason }: { row: Row; reason: string }) {
-  const { meaning, next } = describeReason(reason);
+  const { next } = describeReason(reason);
+  const meaning = row.code !== null && describeRefusal(row.code, reason) || describeReason(reason).meaning;
   const advice = row.code === null ? next : describeRejection(row.code) ?? next;
   return (
     <dl class="why">

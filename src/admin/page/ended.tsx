@@ -67,7 +67,9 @@ export function Ended({ state, now, search }: ViewProps) {
                 <Cell label="From">
                   <span class="mono">{row.client}</span>
                 </Cell>
-                <Cell label="Route">{row.route ?? "none chosen"}</Cell>
+                <Cell label="Route">
+                  <span>{row.route ?? "none chosen"}</span>
+                </Cell>
                 <Cell label="Ended" isNumber>
                   <span>{formatTime(row.closedAt ?? NaN, now)}</span>
                   <span class="second">after {formatDuration(row.durationMs ?? 0)}</span>

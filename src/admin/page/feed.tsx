@@ -58,7 +58,9 @@ export function Feed({ state, now, search, onSearch }: ViewProps) {
                   </button>
                 )}
               </Cell>
-              <Cell label="Route">{event.route ?? ""}</Cell>
+              <Cell label="Route">
+                <span>{event.route ?? ""}</span>
+              </Cell>
               <Cell label="What">
                 <span class="what">{describeEvent(event)}</span>
               </Cell>

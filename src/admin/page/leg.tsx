@@ -10,7 +10,10 @@ export function LegSummary({ leg, isPending }: { leg: Leg | null; isPending: boo
   }
   return (
     <>
-      <span>{describeVersion(leg.version)}{leg.resumed && <span class="tag">resumed</span>}</span>
+      <span class="version">
+        {describeVersion(leg.version)}
+        {leg.resumed && <span class="tag">resumed</span>}
+      </span>
       <span class="second">{describeCipher(leg.cipher)}</span>
     </>
   );

@@ -27,7 +27,7 @@ export function backOffMs(attempt: number, random = Math.random()): number {
 
 /** How long to wait after a snapshot that took `tookMs`, so that the page never keeps pgtls busy. */
 export function pauseMs(tookMs: number): number {
-  return Math.min(60_000, Math.max(2_000, 50 * tookMs));
+  return Math.min(60_000, Math.max(2_000, 20 * tookMs));
 }
 
 /** The page's connection to pgtls. */
@@ -199,7 +199,7 @@ const ENDPOINTS: readonly Endpoint[] = ["connections", "certificates", "readyz"]
 const INTERVALS_MS: Readonly<Record<Endpoint, number>> = {
   connections: 2_000,
   certificates: 60_000,
-  readyz: 10_000,
+  readyz: 15_000,
 };
 const CHANGES_CONFIG = /^(config|tls|server|reload|certificate)\./;
 // Names and fingerprints cost pgtls most of an answer, and do not change: they are asked for once.

@@ -7,6 +7,14 @@ export function describeRejection(code: string): string | null {
   return Object.hasOwn(REJECTIONS, code) ? REJECTIONS[code as RejectionCode] : null;
 }
 
+/** What happened, where the check that failed tells more than the reason alone; else `null`. */
+export function describeRefusal(code: string, reason: string): string | null {
+  if (reason !== "peer_rejected") return null;
+  return code === "no_certificate"
+    ? "The client presented no certificate, and this route demands one."
+    : "The client presented a certificate that this route does not accept.";
+}
+
 /** Every rejection code; the type makes sure that none is missing. */
 export const REJECTIONS: Readonly<Record<RejectionCode, string>> = {
   no_certificate:

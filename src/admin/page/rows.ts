@@ -63,7 +63,7 @@ export function rowOf(json: ConnectionJson, known?: Row): Row {
     rate: null,
     reason: json.reason ?? null,
     detail: json.detail ?? null,
-    code: json.code ?? known?.code ?? null,
+    code: json.rejection ?? known?.code ?? null,
     clientTls: legOf(json.client_tls, known?.clientTls),
     backendTls: legOf(json.backend_tls, known?.backendTls),
   };
@@ -92,6 +92,9 @@ export function rowAfter(row: Row | undefined, event: EventJson): Row | null {
         database: text(event.database),
         applicationName: text(event.application_name),
       };
+    case "app.accepted":
+      // As the app has left them, and as the closing line will have them.
+      return { ...now, user: text(event.user) ?? now.user, database: text(event.database) ?? now.database };
     case "backend.connected":
       return { ...now, backend: text(event.backend), backendTls: legOf(tlsOf(event.tls)) };
     case "peer.rejected":

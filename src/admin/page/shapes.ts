@@ -32,7 +32,7 @@ export interface ConnectionJson {
   readonly bytes_from_backend: number;
   readonly reason?: CloseReason | null;
   readonly detail?: string | null;
-  readonly code?: RejectionCode | null;
+  readonly rejection?: RejectionCode | null;
   /** Left out where they were not asked for. */
   readonly client_tls?: TlsJson | null;
   readonly backend_tls?: TlsJson | null;
@@ -46,13 +46,13 @@ export interface ConnectionsJson {
   readonly closed: readonly ConnectionJson[];
 }
 
-/** One certificate of `/certificates`. Times are ISO 8601. */
+/** One certificate of `/certificates`. Times are ISO 8601; `null` where the certificate's cannot be read. */
 export interface CertificateJson {
   readonly subject: string;
   readonly sans: readonly string[];
   readonly issuer: string;
-  readonly not_before: string;
-  readonly not_after: string;
+  readonly not_before: string | null;
+  readonly not_after: string | null;
   readonly sha256: string;
   readonly used: readonly CertificateUse[];
 }

@@ -12,8 +12,8 @@ export function Who({ row }: { row: Row }) {
           <b>{user}</b> on {database}
         </span>
       )}
-      {clientTls?.certName && <span class="second mono cert">{clientTls.certName}</span>}
-      {applicationName && <span class="second">{applicationName}</span>}
+      {clientTls?.certName && <span class="second mono cert clip">{clientTls.certName}</span>}
+      {applicationName && <span class="second clip">{applicationName}</span>}
     </span>
   );
 }

@@ -567,6 +567,170 @@ var UNITS = [
   "PB"
 ];
 
+// src/admin/page/reason_words.ts
+function describeReason(reason) {
+  const words = Object.hasOwn(WORDS, reason) ? WORDS[reason] : void 0;
+  return words ?? {
+    tone: "failed",
+    title: reason,
+    meaning: `The connection ended with the reason "${reason}".`,
+    next: "Look for the connection's lines in the log."
+  };
+}
+var WORDS = {
+  client_closed: {
+    tone: "done",
+    title: "Client left",
+    meaning: "The client ended the session.",
+    next: null
+  },
+  backend_closed: {
+    tone: "done",
+    title: "Backend ended it",
+    meaning: "PostgreSQL ended the session: its own login check said no, or an administrator terminated it.",
+    next: "If the client reports an error, it is PostgreSQL's own: look in PostgreSQL's log, pg_hba.conf first."
+  },
+  cancel_forwarded: {
+    tone: "done",
+    title: "Cancel request passed on",
+    meaning: "The client asked to cancel a running query, and PostgreSQL was told.",
+    next: null
+  },
+  idle_timeout: {
+    tone: "ended",
+    title: "Idle for too long",
+    meaning: "Nothing was sent either way for as long as idle_timeout allows.",
+    next: "If such clients should stay, raise the route's idle_timeout, or let their pool send keepalive queries."
+  },
+  server_draining: {
+    tone: "ended",
+    title: "pgtls is shutting down",
+    meaning: "pgtls was told to stop and ended the session between two transactions, or refused to begin one.",
+    next: "The client may connect again; with several replicas it reaches another one."
+  },
+  startup_timeout: {
+    tone: "refused",
+    title: "Said too little in time",
+    meaning: "The client connected but did not get as far as a StartupMessage within startup_timeout.",
+    next: "Port scanners and TCP health checks do this; nothing is wrong then. If a real client does, look at the network in between, or raise startup_timeout."
+  },
+  protocol_violation: {
+    tone: "refused",
+    title: "Does not speak PostgreSQL",
+    meaning: "What the client sent is not PostgreSQL's protocol, or breaks its rules.",
+    next: 'See that the client is a PostgreSQL client and this is the port it means. Direct TLS (sslnegotiation=direct) needs ALPN "postgresql"; browsers and scanners send other things.'
+  },
+  tls_required: {
+    tone: "refused",
+    title: "Client did not use TLS",
+    meaning: "The client tried to log in without TLS, and this route takes TLS only.",
+    next: "On the client set sslmode=verify-full with sslrootcert (at the least sslmode=require)."
+  },
+  plaintext_cancel_refused: {
+    tone: "refused",
+    title: "Cancel request without TLS",
+    meaning: "A cancel request came without TLS, and plaintext_cancel is false on this route.",
+    next: "psql's Ctrl-C always sends it so. Use a client with encrypted cancel, or allow plaintext_cancel."
+  },
+  handshake_failed: {
+    tone: "refused",
+    title: "TLS handshake failed",
+    meaning: "Client and pgtls did not agree on a TLS connection.",
+    next: "Most often the client does not trust the listener's certificate: compare its sslrootcert and host name with the certificate on this page. Otherwise the TLS version: see min_tls_version."
+  },
+  peer_rejected: {
+    tone: "refused",
+    title: "Client certificate refused",
+    meaning: "The client presented no certificate, or one that this route does not accept.",
+    next: "The detail says which check failed. Give the client a certificate in date that is issued by a CA of the route's client_ca, for client authentication."
+  },
+  unrecognized_name: {
+    tone: "refused",
+    title: "No route for that name",
+    meaning: "Routes of this address are chosen by server name (SNI), and none answers to what the client sent.",
+    next: "Connect by a name listed in server_names of one of the routes, or add a route without server_names. libpq sends a name only when host is one: not with an IP address, not with sslsni=0."
+  },
+  rule_denied: {
+    tone: "refused",
+    title: "No rule lets it in",
+    meaning: "The client is who it says, but none of the route's [[proxy.allow]] rules matches it.",
+    next: "Compare user, database, address and certificate name below with the rules; the detail tells what failed."
+  },
+  app_rejected: {
+    tone: "refused",
+    title: "Refused by the app",
+    meaning: "The route's own connection app looked at the client and said no.",
+    next: "The detail is the app's own. Ask whoever wrote it."
+  },
+  app_failed: {
+    tone: "failed",
+    title: "App did not decide",
+    meaning: "The route's connection app threw, took too long, or ended without a decision; nobody gets in then.",
+    next: "The app has to be mended: the detail and the log tell where it failed."
+  },
+  channel_binding_conflict: {
+    tone: "refused",
+    title: "Channel binding cannot work",
+    meaning: "The client bound its password to pgtls's certificate, and PostgreSQL would see another one.",
+    next: 'Use the same certificate on both legs, or auth mode "scram" on the route, or channel_binding=disable on the client.'
+  },
+  limit_reached: {
+    tone: "refused",
+    title: "Too many connections",
+    meaning: "The route already had as many connections as its max_connections allows.",
+    next: "See who holds them under Connected. Raise max_connections (and PostgreSQL's), or make the pools smaller."
+  },
+  backend_unreachable: {
+    tone: "failed",
+    title: "Backend not reached",
+    meaning: "pgtls could not connect to PostgreSQL.",
+    next: "See that PostgreSQL runs and listens at the backend's address, and that no firewall is in between: pgtls check --probe tries it."
+  },
+  backend_timeout: {
+    tone: "failed",
+    title: "Backend too slow",
+    meaning: "PostgreSQL did not answer, or did not finish TLS, within connect_timeout.",
+    next: "Look at the backend's load and at the network; a firewall that drops packets looks the same."
+  },
+  backend_tls_refused: {
+    tone: "failed",
+    title: "Backend has no TLS",
+    meaning: "PostgreSQL refuses TLS, and this route demands it.",
+    next: "Turn on ssl in postgresql.conf. Only on a network nobody else can read: tls_enabled = false."
+  },
+  backend_untrusted: {
+    tone: "failed",
+    title: "Backend not trusted",
+    meaning: "The certificate PostgreSQL presented is not one that root_ca and the expected name accept.",
+    next: "Somebody may be in the middle: do not just replace root_ca. Compare the backend's certificate with pgtls inspect, then set root_ca or server_name to what it should be."
+  },
+  backend_error: {
+    tone: "failed",
+    title: "Backend refused at once",
+    meaning: "PostgreSQL answered with an error before TLS began, for example because it is starting up or full.",
+    next: "Read PostgreSQL's log; the client was given the backend's own message."
+  },
+  client_lost: {
+    tone: "failed",
+    title: "Client lost",
+    meaning: "The connection to the client broke without a goodbye.",
+    next: "A killed program, a restarted host or a firewall that drops idle connections. If it happens to many at once, look at the network."
+  },
+  backend_lost: {
+    tone: "failed",
+    title: "Backend lost",
+    meaning: "The connection to PostgreSQL broke during the session.",
+    next: "Read PostgreSQL's log for a crash or restart; then look at the network between pgtls and it."
+  },
+  internal_error: {
+    tone: "failed",
+    title: "Error in pgtls",
+    meaning: "Something went wrong that pgtls has no name for: a bug of pgtls.",
+    next: "Please report it with the stack from the log line of this connection."
+  }
+};
+var REASONS = WORDS;
+
 // src/admin/page/banners.tsx
 function Banners({ state, now, reconnect }) {
   const { link, readiness, failures } = state;
@@ -597,7 +761,7 @@ function Banners({ state, now, reconnect }) {
                     ": "
                   ]
                 }),
-                what.replaceAll("_", " "),
+                describeUnreadiness(what),
                 ": ",
                 detail
               ]
@@ -640,6 +804,9 @@ function Banners({ state, now, reconnect }) {
       }, endpoint))
     ]
   });
+}
+function describeUnreadiness(what) {
+  return Object.hasOwn(REASONS, what) ? describeReason(what).title : what.replaceAll("_", " ");
 }
 function Lost({ state, now, since, retryAt, reconnect }) {
   const { connectionsAt, failures } = state;
@@ -828,169 +995,6 @@ function useRowsView() {
     ])))
   };
 }
-
-// src/admin/page/reason_words.ts
-function describeReason(reason) {
-  const words = Object.hasOwn(WORDS, reason) ? WORDS[reason] : void 0;
-  return words ?? {
-    tone: "failed",
-    title: reason,
-    meaning: `The connection ended with the reason "${reason}".`,
-    next: "Look for the connection's lines in the log."
-  };
-}
-var WORDS = {
-  client_closed: {
-    tone: "done",
-    title: "Client left",
-    meaning: "The client ended the session.",
-    next: null
-  },
-  backend_closed: {
-    tone: "done",
-    title: "Backend ended it",
-    meaning: "PostgreSQL ended the session: its own login check said no, or an administrator terminated it.",
-    next: "If the client reports an error, it is PostgreSQL's own: look in PostgreSQL's log, pg_hba.conf first."
-  },
-  cancel_forwarded: {
-    tone: "done",
-    title: "Cancel request passed on",
-    meaning: "The client asked to cancel a running query, and PostgreSQL was told.",
-    next: null
-  },
-  idle_timeout: {
-    tone: "ended",
-    title: "Idle for too long",
-    meaning: "Nothing was sent either way for as long as idle_timeout allows.",
-    next: "If such clients should stay, raise the route's idle_timeout, or let their pool send keepalive queries."
-  },
-  server_draining: {
-    tone: "ended",
-    title: "pgtls is shutting down",
-    meaning: "pgtls was told to stop and ended the session between two transactions, or refused to begin one.",
-    next: "The client may connect again; with several replicas it reaches another one."
-  },
-  startup_timeout: {
-    tone: "refused",
-    title: "Said too little in time",
-    meaning: "The client connected but did not get as far as a StartupMessage within startup_timeout.",
-    next: "Port scanners and TCP health checks do this; nothing is wrong then. If a real client does, look at the network in between, or raise startup_timeout."
-  },
-  protocol_violation: {
-    tone: "refused",
-    title: "Does not speak PostgreSQL",
-    meaning: "What the client sent is not PostgreSQL's protocol, or breaks its rules.",
-    next: 'See that the client is a PostgreSQL client and this is the port it means. Direct TLS (sslnegotiation=direct) needs ALPN "postgresql"; browsers and scanners send other things.'
-  },
-  tls_required: {
-    tone: "refused",
-    title: "Client did not use TLS",
-    meaning: "The client tried to log in without TLS, and this route takes TLS only.",
-    next: "On the client set sslmode=verify-full with sslrootcert (at the least sslmode=require)."
-  },
-  plaintext_cancel_refused: {
-    tone: "refused",
-    title: "Cancel request without TLS",
-    meaning: "A cancel request came without TLS, and plaintext_cancel is false on this route.",
-    next: "psql's Ctrl-C always sends it so. Use a client with encrypted cancel, or allow plaintext_cancel."
-  },
-  handshake_failed: {
-    tone: "refused",
-    title: "TLS handshake failed",
-    meaning: "Client and pgtls did not agree on a TLS connection.",
-    next: "Most often the client does not trust the listener's certificate: compare its sslrootcert and host name with the certificate on this page. Otherwise the TLS version: see min_tls_version."
-  },
-  peer_rejected: {
-    tone: "refused",
-    title: "Client certificate refused",
-    meaning: "The client presented no certificate, or one that this route does not accept.",
-    next: "The detail says which check failed. Give the client a certificate in date that is issued by a CA of the route's client_ca, for client authentication."
-  },
-  unrecognized_name: {
-    tone: "refused",
-    title: "No route for that name",
-    meaning: "Routes of this address are chosen by server name (SNI), and none answers to what the client sent.",
-    next: "Connect by a name listed in server_names of one of the routes, or add a route without server_names. libpq sends a name only when host is one: not with an IP address, not with sslsni=0."
-  },
-  rule_denied: {
-    tone: "refused",
-    title: "No rule lets it in",
-    meaning: "The client is who it says, but none of the route's [[proxy.allow]] rules matches it.",
-    next: "Compare user, database, address and certificate name below with the rules; the detail tells what failed."
-  },
-  app_rejected: {
-    tone: "refused",
-    title: "Refused by the app",
-    meaning: "The route's own connection app looked at the client and said no.",
-    next: "The detail is the app's own. Ask whoever wrote it."
-  },
-  app_failed: {
-    tone: "failed",
-    title: "App did not decide",
-    meaning: "The route's connection app threw, took too long, or ended without a decision; nobody gets in then.",
-    next: "The app has to be mended: the detail and the log tell where it failed."
-  },
-  channel_binding_conflict: {
-    tone: "refused",
-    title: "Channel binding cannot work",
-    meaning: "The client bound its password to pgtls's certificate, and PostgreSQL would see another one.",
-    next: 'Use the same certificate on both legs, or auth mode "scram" on the route, or channel_binding=disable on the client.'
-  },
-  limit_reached: {
-    tone: "refused",
-    title: "Too many connections",
-    meaning: "The route already had as many connections as its max_connections allows.",
-    next: "See who holds them under Connected. Raise max_connections (and PostgreSQL's), or make the pools smaller."
-  },
-  backend_unreachable: {
-    tone: "failed",
-    title: "Backend not reached",
-    meaning: "pgtls could not connect to PostgreSQL.",
-    next: "See that PostgreSQL runs and listens at the backend's address, and that no firewall is in between: pgtls check --probe tries it."
-  },
-  backend_timeout: {
-    tone: "failed",
-    title: "Backend too slow",
-    meaning: "PostgreSQL did not answer, or did not finish TLS, within connect_timeout.",
-    next: "Look at the backend's load and at the network; a firewall that drops packets looks the same."
-  },
-  backend_tls_refused: {
-    tone: "failed",
-    title: "Backend has no TLS",
-    meaning: "PostgreSQL refuses TLS, and this route demands it.",
-    next: "Turn on ssl in postgresql.conf. Only on a network nobody else can read: tls_enabled = false."
-  },
-  backend_untrusted: {
-    tone: "failed",
-    title: "Backend not trusted",
-    meaning: "The certificate PostgreSQL presented is not one that root_ca and the expected name accept.",
-    next: "Somebody may be in the middle: do not just replace root_ca. Compare the backend's certificate with pgtls inspect, then set root_ca or server_name to what it should be."
-  },
-  backend_error: {
-    tone: "failed",
-    title: "Backend refused at once",
-    meaning: "PostgreSQL answered with an error before TLS began, for example because it is starting up or full.",
-    next: "Read PostgreSQL's log; the client was given the backend's own message."
-  },
-  client_lost: {
-    tone: "failed",
-    title: "Client lost",
-    meaning: "The connection to the client broke without a goodbye.",
-    next: "A killed program, a restarted host or a firewall that drops idle connections. If it happens to many at once, look at the network."
-  },
-  backend_lost: {
-    tone: "failed",
-    title: "Backend lost",
-    meaning: "The connection to PostgreSQL broke during the session.",
-    next: "Read PostgreSQL's log for a crash or restart; then look at the network between pgtls and it."
-  },
-  internal_error: {
-    tone: "failed",
-    title: "Error in pgtls",
-    meaning: "Something went wrong that pgtls has no name for: a bug of pgtls.",
-    next: "Please report it with the stack from the log line of this connection."
-  }
-};
 
 // src/admin/page/tls_words.ts
 function describeVersion(code) {
@@ -1441,8 +1445,8 @@ var SOON_MS = 14 * DAY_MS;
 // src/admin/page/certificates.tsx
 function spanOf({ not_before, not_after }) {
   return {
-    notBefore: Date.parse(not_before),
-    notAfter: Date.parse(not_after)
+    notBefore: Date.parse(not_before ?? ""),
+    notAfter: Date.parse(not_after ?? "")
   };
 }
 function isOurs({ used }) {
@@ -1565,7 +1569,7 @@ function CertificateDetails({ certificate, now }) {
               children: "Valid from"
             }),
             /* @__PURE__ */ a2("dd", {
-              children: not_before
+              children: not_before ?? "unknown"
             })
           ]
         }),
@@ -1576,7 +1580,7 @@ function CertificateDetails({ certificate, now }) {
               children: "Valid until"
             }),
             /* @__PURE__ */ a2("dd", {
-              children: not_after
+              children: not_after ?? "unknown"
             })
           ]
         }),
@@ -1675,6 +1679,10 @@ var COLUMNS = [
 // src/admin/page/rejection_words.ts
 function describeRejection(code) {
   return Object.hasOwn(REJECTIONS, code) ? REJECTIONS[code] : null;
+}
+function describeRefusal(code, reason) {
+  if (reason !== "peer_rejected") return null;
+  return code === "no_certificate" ? "The client presented no certificate, and this route demands one." : "The client presented a certificate that this route does not accept.";
 }
 var REJECTIONS = {
   no_certificate: "The client sent no certificate. Set sslcert and sslkey (for libpq; for JDBC sslcert in PKCS#12) and see that the client can read both files.",
@@ -1778,7 +1786,8 @@ function Details({ row, now }) {
   });
 }
 function Why({ row, reason }) {
-  const { meaning, next } = describeReason(reason);
+  const { next } = describeReason(reason);
+  const meaning = row.code !== null && describeRefusal(row.code, reason) || describeReason(reason).meaning;
   const advice = row.code === null ? next : describeRejection(row.code) ?? next;
   return /* @__PURE__ */ a2("dl", {
     class: "why",
@@ -1929,6 +1938,7 @@ function LegSummary({ leg, isPending }) {
   return /* @__PURE__ */ a2($, {
     children: [
       /* @__PURE__ */ a2("span", {
+        class: "version",
         children: [
           describeVersion(leg.version),
           leg.resumed && /* @__PURE__ */ a2("span", {
@@ -1965,11 +1975,11 @@ function Who({ row }) {
         ]
       }),
       clientTls?.certName && /* @__PURE__ */ a2("span", {
-        class: "second mono cert",
+        class: "second mono cert clip",
         children: clientTls.certName
       }),
       applicationName && /* @__PURE__ */ a2("span", {
-        class: "second",
+        class: "second clip",
         children: applicationName
       })
     ]
@@ -2030,7 +2040,7 @@ function Connected({ state, now, search }) {
                   children: row.route ?? "not chosen yet"
                 }),
                 row.backend !== null && /* @__PURE__ */ a2("span", {
-                  class: "second mono",
+                  class: "second mono clip",
                   children: row.backend
                 })
               ]
@@ -2301,7 +2311,9 @@ function Ended({ state, now, search }) {
             }),
             /* @__PURE__ */ a2(Cell, {
               label: "Route",
-              children: row.route ?? "none chosen"
+              children: /* @__PURE__ */ a2("span", {
+                children: row.route ?? "none chosen"
+              })
             }),
             /* @__PURE__ */ a2(Cell, {
               label: "Ended",
@@ -2458,7 +2470,9 @@ function Feed({ state, now, search, onSearch }) {
             }),
             /* @__PURE__ */ a2(Cell, {
               label: "Route",
-              children: event.route ?? ""
+              children: /* @__PURE__ */ a2("span", {
+                children: event.route ?? ""
+              })
             }),
             /* @__PURE__ */ a2(Cell, {
               label: "What",
@@ -2959,7 +2973,7 @@ function rowOf(json, known) {
     rate: null,
     reason: json.reason ?? null,
     detail: json.detail ?? null,
-    code: json.code ?? known?.code ?? null,
+    code: json.rejection ?? known?.code ?? null,
     clientTls: legOf(json.client_tls, known?.clientTls),
     backendTls: legOf(json.backend_tls, known?.backendTls)
   };
@@ -2991,6 +3005,12 @@ function rowAfter(row, event) {
         user: text(event.user),
         database: text(event.database),
         applicationName: text(event.application_name)
+      };
+    case "app.accepted":
+      return {
+        ...now,
+        user: text(event.user) ?? now.user,
+        database: text(event.database) ?? now.database
       };
     case "backend.connected":
       return {
@@ -3234,7 +3254,7 @@ function backOffMs(attempt, random = Math.random()) {
   return longest * (1 - random / 4);
 }
 function pauseMs(tookMs) {
-  return Math.min(6e4, Math.max(2e3, 50 * tookMs));
+  return Math.min(6e4, Math.max(2e3, 20 * tookMs));
 }
 var Live = class {
   #dispatch;
@@ -3422,7 +3442,7 @@ var ENDPOINTS2 = [
 var INTERVALS_MS = {
   connections: 2e3,
   certificates: 6e4,
-  readyz: 1e4
+  readyz: 15e3
 };
 var CHANGES_CONFIG = /^(config|tls|server|reload|certificate)\./;
 var EVERYTHING = `open=${LIMITS.open}&closed=${LIMITS.closed}&tls=summary`;
