@@ -1,6 +1,6 @@
 /** `GET /config`: the configuration in force, with every default. It names files, and holds none of what is in them. */
 
-import type { Config } from "../../config/types.ts";
+import type { Address, Config, Pattern } from "../../config/types.ts";
 import { json } from "../answer.ts";
 import type { Endpoint } from "../router.ts";
 
@@ -17,18 +17,23 @@ export function configEndpoint(config: () => Config): Endpoint {
 function view(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(view);
   if (typeof value !== "object" || value === null) return value;
-  if ("kind" in value) return viewAddress(value as Address);
+  if ("kind" in value) return text(value as Address | Pattern);
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [snakeCase(name), view(inner)]));
 }
 
-/** As the file writes it. */
-function viewAddress(address: Address): string {
-  if (address.kind === "unix") return address.path;
-  const { host, port } = address;
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+/** An address or a pattern as the file writes it. */
+function text(value: Address | Pattern): string {
+  switch (value.kind) {
+    case "tcp":
+      return value.host.includes(":") ? `[${value.host}]:${value.port}` : `${value.host}:${value.port}`;
+    case "unix":
+      return value.path;
+    case "text":
+      return value.parts.join("\\1");
+    case "regex":
+      return `/${value.parts.join("\\1")}/`;
+  }
 }
-
-type Address = Config["routes"][number]["backend"]["address"];
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
