@@ -1,60 +1,122 @@
 /** Everything the operator gave: the configuration file and every file it names, or everything wrong with them. */
 
+import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import { readConfigFile } from "./config/load.ts";
-import type { Config, RouteConfig } from "./config/types.ts";
+import { type FileReader, type FilesFound, Snapshot } from "./config/snapshot.ts";
+import type { AdminConfig, Config, RouteConfig } from "./config/types.ts";
 import { ConfigError, type Problem } from "./errors.ts";
-import { loadApp, type LoadedApp } from "./scope/load_app.ts";
-import { findFileProblems, loadMaterial, type Material } from "./tls/material.ts";
+import { loadApp } from "./scope/load_app.ts";
+import type { App } from "./scope/types.ts";
+import { type ListenerMaterial, type Loading, MaterialLoader, type RouteMaterial } from "./tls/material.ts";
+import { systemBundlePaths } from "./tls/path/system_roots.ts";
+
+/** One route and what was read from the files it names. It is replaced whole, so one that is the same is unchanged. */
+export interface LoadedRoute {
+  readonly config: RouteConfig;
+  readonly material: RouteMaterial;
+  /** The connection app; `null` = none. */
+  readonly app: App | null;
+  /** The files it was made from, for another isolate to make it from, too. */
+  readonly files: FilesFound;
+}
+
+/** The admin server's part; replaced whole, as a route. */
+export interface LoadedAdmin {
+  readonly config: AdminConfig;
+  /** `null` without TLS. */
+  readonly material: ListenerMaterial | null;
+  readonly files: FilesFound;
+}
 
 /** A configuration and what was read from the files it names. */
 export interface Loaded {
   readonly config: Config;
-  readonly material: Material;
-  /** The connection apps, as `config.routes`, index by index; `null` for a route without. */
-  readonly apps: readonly (LoadedApp | null)[];
+  /** As `config.routes`, index by index. */
+  readonly routes: readonly LoadedRoute[];
+  readonly admin: LoadedAdmin | null;
+  /** What can be used but needs attention, in the order of the file. */
+  readonly warnings: readonly Problem[];
 }
 
 /**
  * Reads and checks a configuration, its certificates, keys and CA bundles, and loads its connection apps.
  *
+ * @param loader The one of this process, for a later reload to go on with.
  * @throws {ConfigError} With every problem of the configuration, then every problem of the files.
  */
-export async function load(file: string): Promise<Loaded> {
-  const reading = readConfigFile(file);
-  if (reading.config === null) {
-    throw new ConfigError(file, [...reading.problems, ...findFileProblems(reading.files)]);
-  }
-  const { config } = reading;
-  const problems: Problem[] = [];
-  const material = readMaterial(config, problems);
-  const apps = await loadApps(config, problems);
-  if (material === null || problems.length > 0) throw new ConfigError(config.file, problems);
-  return { config, material, apps };
+export async function load(file: string, loader: Loader = new Loader()): Promise<Loaded> {
+  const files = new Snapshot();
+  const config = loader.config(file, files);
+  const admin = config.admin && await loader.admin(config.admin, files);
+  const routes: Loading<LoadedRoute>[] = [];
+  for (const route of config.routes) routes.push(await loader.route(route, files));
+  const loadings = admin === null ? routes : [admin, ...routes];
+  const problems = loadings.flatMap((loading) => loading.ok ? [] : loading.problems);
+  if (problems.length > 0) throw new ConfigError(config.file, problems);
+  return {
+    config,
+    admin: admin?.ok ? admin.value : null,
+    routes: routes.flatMap((loading) => loading.ok ? [loading.value] : []),
+    warnings: loadings.flatMap((loading) => loading.ok ? loading.warnings : []),
+  };
 }
 
-function readMaterial(config: Config, problems: Problem[]): Material | null {
+/** Loads part by part. One for the life of the process: what was made of a file that has not changed is not made again. */
+export class Loader {
+  readonly #material = new MaterialLoader();
+
+  /** @throws {ConfigError} With every problem, those of the files it names among them. */
+  config(file: string, files: FileReader): Config {
+    const reading = readConfigFile(file, files);
+    if (reading.config !== null) return reading.config;
+    const problems = this.#material.problems(reading.files, { files });
+    throw new ConfigError(file, [...reading.problems, ...problems]);
+  }
+
+  /**
+   * Each part is a turn of the event loop of its own: a hundred routes must not keep connections waiting. Apps are the
+   * operator's code, and are loaded one after the other: they may not expect to run beside themselves.
+   */
+  async route(config: RouteConfig, files: Snapshot): Promise<Loading<LoadedRoute>> {
+    await turn();
+    const material = this.#material.route(config, { files });
+    const app = await loadAppOf(config, files);
+    if (!material.ok || !app.ok) {
+      return { ok: false, problems: [material, app].flatMap((part) => part.ok ? [] : part.problems) };
+    }
+    const { warnings } = material;
+    const value = { config, material: material.value, app: app.value, files: files.pick(pathsOf(config)) };
+    return { ok: true, value, warnings };
+  }
+
+  /** As {@linkcode Loader.route}. */
+  async admin(config: AdminConfig, files: Snapshot): Promise<Loading<LoadedAdmin>> {
+    await turn();
+    const loading = this.#material.admin(config, { files });
+    if (!loading.ok) return loading;
+    return { ...loading, value: { config, material: loading.value, files: files.pick(pathsOf(config)) } };
+  }
+}
+
+/** Every file whose change is a change of the route, or of the admin server. */
+export function pathsOf(config: RouteConfig | AdminConfig): string[] {
+  if (!("backend" in config)) return filesOfAdmin(config).map(({ path }) => path);
+  const system = config.backend.rootCa === "system" ? systemBundlePaths() : [];
+  return [...filesOfRoute(config).map(({ path }) => path), ...system];
+}
+
+async function loadAppOf(
+  { app, name, index }: RouteConfig,
+  files: FileReader,
+): Promise<Loading<App | null>> {
   try {
-    return loadMaterial(config);
+    return { ok: true, value: app === null ? null : (await loadApp(app, files)).app, warnings: [] };
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    problems.push(...error.problems);
-    return null;
+    const message = (error as Error).message;
+    return { ok: false, problems: [{ path: `proxy[${index}].app`, route: name, message }] };
   }
 }
 
-/** One after another: apps are the operator's code, and may not expect to run beside themselves. */
-async function loadApps(config: Config, problems: Problem[]): Promise<(LoadedApp | null)[]> {
-  const apps: (LoadedApp | null)[] = [];
-  for (const route of config.routes) apps.push(await loadAppOf(route, problems));
-  return apps;
-}
-
-async function loadAppOf({ app, name, index }: RouteConfig, problems: Problem[]): Promise<LoadedApp | null> {
-  if (app === null) return null;
-  try {
-    return await loadApp(app);
-  } catch (error) {
-    problems.push({ path: `proxy[${index}].app`, route: name, message: (error as Error).message });
-    return null;
-  }
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

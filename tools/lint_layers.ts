@@ -182,9 +182,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "config/types": { values: [], packages: NO_PACKAGES, pure: true },
   "config/load": { values: ["config", "errors"], packages: /^(smol-toml|node:path)$/ },
   "config/read_file": { values: [], packages: /^node:(fs|buffer)$/ },
+  "config/snapshot": { values: ["config/read_file"], packages: /^node:buffer$/ },
   tls: {
-    values: ["tls", "errors", "ip_address", "config/read_file"],
-    types: ["config/types", "observe/events"],
+    values: ["tls", "errors", "ip_address", "config/snapshot"],
+    types: ["config/types", "config/read_file", "observe/events"],
   },
   scope: {
     values: [
@@ -200,7 +201,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: NO_SOCKETS,
   },
   "scope/types": { values: [], types: ["tls/record"], packages: NO_PACKAGES, pure: true },
-  "scope/load_app": { values: ["scope", "errors", "config/read_file"], packages: NO_SOCKETS },
+  "scope/load_app": { values: ["scope", "errors", "config/snapshot"], packages: NO_SOCKETS },
   auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },
   connection: {
     values: ["connection", "wire", "tls", "scope", "auth", "errors"],
@@ -237,12 +238,34 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
   systemd: { values: ["systemd"], packages: NO_PACKAGES },
   demo: { values: ["demo", "errors"], types: ["*"] },
+  backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },
   load: {
-    values: ["config/load", "tls/material", "scope/load_app", "errors"],
-    types: ["config/types"],
+    values: [
+      "config/load",
+      "config/files",
+      "config/snapshot",
+      "tls/material",
+      "tls/path/system_roots",
+      "scope/load_app",
+      "errors",
+    ],
+    types: ["config/types", "scope/types"],
     packages: NO_PACKAGES,
   },
-  backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },
+  reload: {
+    values: [
+      "reload",
+      "load",
+      "config/files",
+      "config/snapshot",
+      "config/route_conflicts",
+      "observe/reload_state",
+      "errors",
+    ],
+    types: ["config/types", "observe", "tls/material"],
+    packages: /^node:fs\/promises$/,
+  },
+  proxy: { values: ["*"] },
   server: { values: ["*"] },
   cli: { values: ["*", "cli", "demo"] },
 };

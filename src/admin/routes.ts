@@ -26,8 +26,8 @@ export interface AdminSources {
   /** The configuration in force. */
   readonly config: () => Config;
   readonly reloadState: () => ReloadState;
-  /** Reloads, and says what came of it; `null` where that cannot be done. */
-  readonly reload: (() => Promise<ReloadState>) | null;
+  /** Reloads, and says what came of it. */
+  readonly reload: () => Promise<ReloadState>;
   /** Asks the backends, now or a moment ago. */
   readonly probeBackends: () => Promise<readonly Unreadiness[]>;
   /** Whether a host name is this server's own; `null` = not looked at. */

@@ -17,6 +17,7 @@ import type { App } from "../scope/types.ts";
 import { TlsAcceptor } from "../tls/acceptor.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { answerPlainly, serveRequest } from "./http.ts";
+import { MAX_CONNECTIONS } from "./max_connections.ts";
 import { Visitor } from "./visitor.ts";
 import { refuseHandshake, WebSockets } from "./websocket.ts";
 
@@ -220,8 +221,5 @@ const ANSWER_MS = 60_000;
 
 // Shorter than the idle time of common balancers (60 s), longer than a phone's lock screen takes.
 const PING_MS = 30_000;
-
-/** Connections at a time: a scrape, some probes and pages. File descriptors for these are set aside. */
-export const MAX_CONNECTIONS = 32;
 
 const LAST_WORDS_MS = 1_000;

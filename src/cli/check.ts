@@ -4,8 +4,7 @@ import type { Config } from "../config/types.ts";
 import { describeAddress } from "../connection/connect_backend.ts";
 import { formatAddress } from "../connection/socket.ts";
 import { formatProblem } from "../errors.ts";
-import { load } from "../load.ts";
-import type { Material } from "../tls/material.ts";
+import { load, type LoadedRoute } from "../load.ts";
 import { probeRoute } from "./probe.ts";
 import { printable } from "../printable.ts";
 import { EXIT, reportError } from "./report.ts";
@@ -20,10 +19,10 @@ export interface CheckOptions {
 /** Validates, prints every problem or what will be served, and with `probe` what clients will see. Binds nothing. */
 export async function runCheck(options: CheckOptions): Promise<number> {
   try {
-    const { config, material } = await load(options.config);
-    for (const warning of material.warnings) console.error(printable(`warning:\n${formatProblem(warning)}`));
+    const { config, routes, warnings } = await load(options.config);
+    for (const warning of warnings) console.error(printable(`warning:\n${formatProblem(warning)}`));
     console.log(`Config "${config.file}" is valid: ${describeRoutes(config)}`);
-    return options.probe ? await probeRoutes(config, material) : EXIT.ok;
+    return options.probe ? await probeRoutes(routes) : EXIT.ok;
   } catch (error) {
     return reportError(error);
   }
@@ -41,11 +40,13 @@ function describeRoutes(config: Config): string {
   return `${routes.length} ${routes.length === 1 ? "route" : "routes"}${routes.join("")}`;
 }
 
-async function probeRoutes(config: Config, material: Material): Promise<number> {
+async function probeRoutes(routes: readonly LoadedRoute[]): Promise<number> {
   let exitCode: number = EXIT.ok;
-  for (const [i, route] of config.routes.entries()) {
-    const result = await probeRoute(route, material.routes[i]!);
-    console.log(printable([`\nproxy[${route.index}] (route "${route.name}")`, ...result.lines].join("\n  ")));
+  for (const { config, material } of routes) {
+    const result = await probeRoute(config, material);
+    console.log(
+      printable([`\nproxy[${config.index}] (route "${config.name}")`, ...result.lines].join("\n  ")),
+    );
     if (!result.ok) exitCode = EXIT.failed;
   }
   return exitCode;

@@ -2,8 +2,9 @@
 
 import { launcherGone } from "../demo/launchers.ts";
 import { type DemoOptions, type DemoProxy, runDemo } from "./demo.ts";
+import { RunningProxy } from "../proxy.ts";
 import { EXIT } from "./report.ts";
-import { startProxy, stopSignal } from "./run.ts";
+import { stopSignal } from "./run.ts";
 
 /** `pgtls demo`, with the port as it stands on the command line. */
 export async function runDemoCommand(options: { readonly port?: string }): Promise<number> {
@@ -23,6 +24,6 @@ export async function runDemoCommand(options: { readonly port?: string }): Promi
 }
 
 async function startDemoProxy(configFile: string): Promise<DemoProxy> {
-  const { server } = await startProxy(configFile);
-  return { addresses: server.addresses, stop: async () => void await server.drain(0) };
+  const proxy = await RunningProxy.start(configFile);
+  return { addresses: proxy.addresses, stop: async () => void await proxy.drain(0) };
 }

@@ -1,58 +1,36 @@
 /** `pgtls run`: load, check, listen; then serve until a signal says otherwise. */
 
-import type { Config } from "../config/types.ts";
-import { load } from "../load.ts";
-import { startLog } from "../observe/log.ts";
 import type { Observer } from "../observe/events.ts";
-import { Server } from "../server.ts";
+import { RunningProxy } from "../proxy.ts";
+import { FileWatch } from "../reload/file_watch.ts";
 import { ServiceManager } from "../systemd/service_manager.ts";
-import { VERSION } from "../version.ts";
 import { EXIT, reportError } from "./report.ts";
-
-/** A proxy started from a configuration file. */
-export interface Running {
-  readonly config: Config;
-  readonly server: Server;
-  readonly observe: Observer;
-}
-
-/** Options of {@linkcode startProxy}. */
-export interface StartOptions {
-  /** Replaces the log of the configuration, for the demo and for tests. */
-  readonly observe?: Observer;
-}
-
-/**
- * Loads and checks everything the file names, then binds every listener.
- *
- * @throws {ConfigError} With every problem found; nothing has been started then.
- */
-export async function startProxy(file: string, options: StartOptions = {}): Promise<Running> {
-  const loaded = await load(file);
-  const { config, material } = loaded;
-  const observe = options.observe ?? startLog({ level: config.logLevel, format: config.logFormat });
-  observe({ event: "config.loaded", file: config.file, routes: config.routes.length });
-  for (const problem of material.warnings) observe({ event: "config.warning", problem });
-  const server = await Server.start(loaded, observe);
-  observe({ event: "server.started", version: VERSION });
-  return { config, server, observe };
-}
 
 /** Runs the proxy until SIGTERM or SIGINT has drained it. Returns the exit code. */
 export async function runProxy(options: { readonly config: string }): Promise<number> {
   // Before anything else: a signal that comes while starting must not meet its default action.
   const stopped = stopSignal();
-  const hangUp = hangUpSignal();
+  const hangUps = hangUpSignals();
   try {
-    const { config, server, observe } = await startProxy(options.config);
-    guardProcess(observe);
-    const warn = (message: string) => observe({ event: "config.warning", problem: { path: "", message } });
-    await using manager = new ServiceManager({ report: warn });
-    manager.ready(`Serving ${count(config.routes.length, "route")}`);
-    hangUp.then(() => warn(NO_RELOAD));
+    const proxy = await RunningProxy.start(options.config);
+    guardProcess(proxy.observe);
+    const onChange = async () => void await proxy.refresh();
+    const watch = new FileWatch({ paths: () => proxy.watchedFiles, onChange });
+    watch.start();
+    const report = (message: string) =>
+      proxy.observe({ event: "config.warning", problem: { path: "", message } });
+    await using manager = new ServiceManager({ report });
+    const ready = () => manager.ready(`Serving ${count(proxy.config.routes.length, "route")}`);
+    ready();
+    hangUps.listen(async () => {
+      manager.reloading();
+      await proxy.reload();
+      ready();
+    });
     await stopped;
-    manager.stopping(`Draining ${count(server.connections, "connection")}`, config.drainTimeoutMs);
-    await server.drain(config.drainTimeoutMs);
+    watch.stop();
+    manager.stopping(`Draining ${count(proxy.connections, "connection")}`, proxy.config.drainTimeoutMs);
+    await proxy.drain();
     return EXIT.ok;
   } catch (error) {
     return reportError(error);
@@ -75,9 +53,20 @@ function guardProcess(observe: Observer): void {
   });
 }
 
-/** Keeps SIGHUP from ending the process, and resolves at the first one. */
-function hangUpSignal(): Promise<void> {
-  return new Promise((resolve) => Deno.addSignalListener("SIGHUP", () => resolve()));
+/** Keeps SIGHUP from ending the process. One that comes before anybody listens is told to the first who does. */
+function hangUpSignals(): { listen(listener: () => void): void } {
+  let hasCome = false;
+  let current = () => {
+    hasCome = true;
+  };
+  Deno.addSignalListener("SIGHUP", () => current());
+  return {
+    listen(listener) {
+      current = listener;
+      if (hasCome) listener();
+      hasCome = false;
+    },
+  };
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
@@ -97,5 +86,3 @@ export function stopSignal(): Promise<void> {
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
-
-const NO_RELOAD = "Cannot reload on SIGHUP in this version: expected a restart";

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { ConfigError } from "../errors.ts";
 import { readConfig, type Reading } from "./parse.ts";
-import { readBoundedFile } from "./read_file.ts";
+import { type FileReader, Snapshot } from "./snapshot.ts";
 import type { Config } from "./types.ts";
 
 /**
@@ -25,13 +25,13 @@ export function loadConfig(path: string): Config {
  *
  * @throws {ConfigError} If the file cannot be read or is not TOML.
  */
-export function readConfigFile(path: string): Reading {
-  return readConfig(parseText(readText(path), path), { file: resolve(path) });
+export function readConfigFile(path: string, files: FileReader = new Snapshot()): Reading {
+  return readConfig(parseText(readText(path, files), path), { file: resolve(path) });
 }
 
-function readText(path: string): string {
+function readText(path: string, files: FileReader): string {
   try {
-    const { bytes } = readBoundedFile(path, { limitBytes: LIMIT_BYTES });
+    const { bytes } = files.read(path, { limitBytes: LIMIT_BYTES });
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     const message = cause instanceof TypeError

@@ -4,7 +4,7 @@ import type { Problem } from "../errors.ts";
 import { isListenerConflict, isLoop, isSameListener, type TcpAddress } from "./address.ts";
 import { problemAt, type TablePlace } from "./read_table.ts";
 import { type ListenerSketch, sharingProblems } from "./shared_address.ts";
-import type { Address } from "./types.ts";
+import type { Address, Config } from "./types.ts";
 
 /** What could be read of a route; an address that is wrong is missing. */
 export interface RouteSketch {
@@ -20,6 +20,21 @@ export function findConflicts(routes: readonly RouteSketch[], admin: TcpAddress 
     return [...nameConflict(route, earlier), ...addressConflict(route, earlier), ...loop(route)];
   });
   return [...conflicts, ...adminConflict(admin, routes)];
+}
+
+/** The same for a configuration that was put together of parts of two, each of which had passed. */
+export function findConfigConflicts({ routes, admin }: Config): Problem[] {
+  const sketches = routes.map(({ name, index, listener, backend }) => ({
+    place: { path: `proxy[${index}]`, route: name },
+    listener: {
+      bind_address: listener.bindAddress,
+      tls_enabled: listener.tlsEnabled,
+      server_names: [...listener.serverNames],
+      startup_timeout: listener.startupTimeoutMs,
+    },
+    backend: backend.address,
+  }));
+  return findConflicts(sketches, admin?.bindAddress);
 }
 
 function nameConflict({ place }: RouteSketch, earlier: readonly RouteSketch[]): Problem[] {

@@ -7,7 +7,7 @@ import { AppRun } from "../scope/run_app.ts";
 import type { App, PostgresqlScope } from "../scope/types.ts";
 import type { StartupMessage } from "../wire/startup_packet.ts";
 import { changeLogin, type Login, loginOf, requirePlainNames } from "./login.ts";
-import type { Route } from "./route.ts";
+import { MAX_CANCELS, type Route } from "./route.ts";
 import { scopeFacts } from "./scope_facts.ts";
 import { ignore } from "./socket.ts";
 import type { Started } from "./startup.ts";
@@ -78,15 +78,15 @@ async function obey(rules: App, scope: PostgresqlScope, signal: AbortSignal): Pr
 }
 
 function enterCancels({ cancels }: Route): () => void {
-  const leave = cancels.enter();
+  const leave = cancels.enter(MAX_CANCELS);
   if (leave === null) throw new StageError("limit_reached", "Cannot forward more CancelRequests at a time");
   return leave;
 }
 
 function enterSessions({ sessions, config }: Route): () => void {
-  const leave = sessions.enter();
-  if (leave !== null) return leave;
   const { maxConnections } = config.listener;
+  const leave = sessions.enter(maxConnections);
+  if (leave !== null) return leave;
   throw new StageError(
     "limit_reached",
     `Cannot admit more than ${maxConnections} sessions (max_connections)`,

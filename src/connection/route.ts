@@ -5,7 +5,10 @@ import type { App } from "../scope/types.ts";
 import type { TlsAcceptor } from "../tls/acceptor.ts";
 import type { RouteMaterial } from "../tls/material.ts";
 
-/** Everything a connection needs to know about its route. Immutable but for the count of sessions. */
+/**
+ * Everything a connection needs to know about its route. Immutable but for the count of sessions, which goes on when a
+ * reload puts another in its place.
+ */
 export interface Route {
   readonly config: RouteConfig;
   /** `null` if and only if the listener does not do TLS. */
@@ -24,23 +27,21 @@ export interface Route {
 /** CancelRequests that a route forwards at a time: PostgreSQL answers each within milliseconds. */
 export const MAX_CANCELS = 64;
 
-/** A number of places, each taken and given back. */
+/** Counts who is in. The limit is the caller's: it may change with a reload, while those inside stay inside. */
 export class Places {
-  readonly #limit: number;
   #open = 0;
-
-  /** @param limit 0 = no limit. */
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
 
   get open(): number {
     return this.#open;
   }
 
-  /** Takes a place, and returns the function that gives it back (once); `null` when there is none. */
-  enter(): (() => void) | null {
-    if (this.#limit > 0 && this.#open >= this.#limit) return null;
+  /**
+   * Takes a place, and returns the function that gives it back (once); `null` when there is none.
+   *
+   * @param limit 0 = no limit.
+   */
+  enter(limit: number): (() => void) | null {
+    if (limit > 0 && this.#open >= limit) return null;
     this.#open++;
     let isInside = true;
     return () => {

@@ -29,7 +29,38 @@ export type PgtlsEvent =
   /** An app that did not stop in order. `route` is the first that uses it. */
   | { readonly event: "lifespan.failed"; readonly route: string; readonly detail: string }
   | {
-    readonly event: "listener.bound";
+    /** A reload that was asked for has been carried out; what could not be taken is reported by itself. */
+    readonly event: "config.reloaded";
+    readonly file: string;
+    readonly generation: number;
+    /** Names of routes. */
+    readonly added: readonly string[];
+    readonly changed: readonly string[];
+    readonly removed: readonly string[];
+  }
+  | {
+    /** The configuration file does not pass: nothing has changed. */
+    readonly event: "config.reload_failed";
+    readonly file: string;
+    readonly problems: readonly Problem[];
+  }
+  | {
+    readonly event: "tls.reloaded";
+    /** `null`: the admin server. */
+    readonly route: string | null;
+    /** The files that have changed. */
+    readonly files: readonly string[];
+  }
+  | {
+    /** What a route (`null`: the admin server) is to use now cannot be used: it goes on with what it had. */
+    readonly event: "tls.reload_failed";
+    readonly route: string | null;
+    /** `null` where it is not about a file. */
+    readonly file: string | null;
+    readonly detail: string;
+  }
+  | {
+    readonly event: "listener.bound" | "listener.closed";
     readonly route: string;
     readonly address: string;
     readonly backend: string;

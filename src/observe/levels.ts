@@ -13,6 +13,8 @@ export function levelOf(event: PgtlsEvent): LogLevel {
     case "app.failed":
       return "error";
     case "config.warning":
+    case "config.reload_failed":
+    case "tls.reload_failed":
     case "connection.refused":
     case "lifespan.failed":
       return "warn";
@@ -22,12 +24,15 @@ export function levelOf(event: PgtlsEvent): LogLevel {
       if (event.reason === "internal_error") return "error";
       return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
     case "config.loaded":
+    case "config.reloaded":
+    case "tls.reloaded":
     case "server.started":
     case "server.draining":
     case "server.stopped":
     case "admin.bound":
     case "admin.refused":
     case "listener.bound":
+    case "listener.closed":
     case "peer.rejected":
     case "rule.denied":
     case "app.rejected":

@@ -1,7 +1,7 @@
 /** The certificates of a configuration, each with what it is there for. */
 
-import type { Config } from "../config/types.ts";
-import type { BackendMaterial, ListenerMaterial, Material } from "../tls/material.ts";
+import type { AdminConfig, RouteConfig } from "../config/types.ts";
+import type { BackendMaterial, ListenerMaterial, RouteMaterial } from "../tls/material.ts";
 import type { TrustStore } from "../tls/trust_store.ts";
 
 /** What a certificate was loaded for. */
@@ -16,18 +16,23 @@ export interface LoadedCertificate {
   readonly file: string;
 }
 
+/** What is in use. */
+export interface LoadedParts {
+  readonly routes: readonly { readonly config: RouteConfig; readonly material: RouteMaterial }[];
+  readonly admin: { readonly config: AdminConfig; readonly material: ListenerMaterial | null } | null;
+}
+
 /**
  * Every certificate that was loaded, in the order of the configuration; chains leaf first.
  *
  * The public roots of `root_ca = "system"` are not among them: the operator did not choose them one by one.
  */
-export function loadedCertificates(config: Config, material: Material): LoadedCertificate[] {
-  const { admin } = config;
+export function loadedCertificates({ routes, admin }: LoadedParts): LoadedCertificate[] {
   return [
-    ...admin ? ofListener(material.admin, { route: null, use: "admin", files: admin }) : [],
-    ...config.routes.flatMap(({ name, listener, backend }, i) => [
-      ...ofListener(material.routes[i]?.listener ?? null, { route: name, use: "listener", files: listener }),
-      ...ofBackend(material.routes[i]?.backend ?? null, { route: name, files: backend }),
+    ...admin ? ofListener(admin.material, { route: null, use: "admin", files: admin.config }) : [],
+    ...routes.flatMap(({ config: { name, listener, backend }, material }) => [
+      ...ofListener(material.listener, { route: name, use: "listener", files: listener }),
+      ...ofBackend(material.backend, { route: name, files: backend }),
     ]),
   ];
 }

@@ -48,8 +48,9 @@ export function droppedLogLines(): number {
 }
 
 function startWriter(format: (record: LogRecord) => string): (line: string) => void {
-  const writer = new LogWriter(Deno.stderr, (count) => format(droppedRecord(count)));
-  current = writer;
+  // One writer for good: two would write into one another's lines.
+  formatOfWriter = format;
+  const writer = current ??= new LogWriter(Deno.stderr, (count) => formatOfWriter(droppedRecord(count)));
   return (line) => writer.write(line);
 }
 
@@ -82,6 +83,7 @@ const LOGTAPE_METHODS = {
 } as const;
 
 let current: LogWriter | null = null;
+let formatOfWriter: (record: LogRecord) => string = formatJson;
 
 // At exit: long enough for any reader that is alive.
 const FLUSH_MS = 1_000;

@@ -14,41 +14,52 @@ export interface RouteApp {
   readonly timeoutMs: number;
 }
 
+/** Hears of an app that did not stop in order. */
+export type LifespanFailed = (route: string, detail: string) => void;
+
 /** Apps that have been told of the start. */
 export class Lifespans {
-  readonly #entries: { readonly lifespan: Lifespan; readonly owner: RouteApp }[] = [];
+  readonly #running = new Map<App, { readonly lifespan: Lifespan; readonly owner: RouteApp }>();
 
   /**
-   * Tells each app that pgtls starts, one after another.
+   * Tells each app that is not running yet that pgtls starts, one after another.
    *
-   * @returns The lifespans, and what went wrong: then those that had started have been stopped again.
+   * @returns What went wrong, for every route of an app that cannot start.
    */
-  static async start(apps: readonly RouteApp[]): Promise<{ lifespans: Lifespans; problems: Problem[] }> {
-    const lifespans = new Lifespans();
+  async start(apps: readonly RouteApp[]): Promise<Problem[]> {
     const problems: Problem[] = [];
-    const owners = new Map([...apps].reverse().map((owner) => [owner.app, owner]));
-    for (const owner of apps.filter((each) => owners.get(each.app) === each)) {
+    for (const [app, owners] of Map.groupBy(apps, (each) => each.app)) {
+      if (this.#running.has(app)) continue;
+      const owner = owners[0]!;
       try {
-        lifespans.#entries.push({ lifespan: await Lifespan.start(owner.app, owner.timeoutMs), owner });
+        this.#running.set(app, { lifespan: await Lifespan.start(app, owner.timeoutMs), owner });
       } catch (error) {
         const message = `Cannot start app: ${(error as Error).message}`;
-        problems.push({ path: owner.path, route: owner.route, message });
+        problems.push(...owners.map(({ path, route }) => ({ path, route, message })));
       }
     }
-    if (problems.length > 0) await lifespans.stop(() => {});
-    return { lifespans, problems };
+    return problems;
+  }
+
+  /** Tells each that is not among `apps` that it stops: a reload has brought another. */
+  async retain(apps: ReadonlySet<App>, failed: LifespanFailed): Promise<void> {
+    await this.#stop([...this.#running.keys()].filter((app) => !apps.has(app)), failed);
   }
 
   /** Tells each that pgtls stops, all at once. `failed` hears of those that did not stop in order. */
-  async stop(failed: (route: string, detail: string) => void): Promise<void> {
-    await Promise.all(
-      this.#entries.splice(0).map(async ({ lifespan, owner }) => {
-        try {
-          await lifespan.stop(owner.timeoutMs);
-        } catch (error) {
-          failed(owner.route, `App has not stopped in order: ${(error as Error).message}`);
-        }
-      }),
-    );
+  async stop(failed: LifespanFailed): Promise<void> {
+    await this.#stop([...this.#running.keys()], failed);
+  }
+
+  async #stop(apps: readonly App[], failed: LifespanFailed): Promise<void> {
+    await Promise.all(apps.map(async (app) => {
+      const { lifespan, owner } = this.#running.get(app)!;
+      this.#running.delete(app);
+      try {
+        await lifespan.stop(owner.timeoutMs);
+      } catch (error) {
+        failed(owner.route, `App has not stopped in order: ${(error as Error).message}`);
+      }
+    }));
   }
 }

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import { readBoundedFile } from "../config/read_file.ts";
+import { type FileReader, Snapshot } from "../config/snapshot.ts";
 import type { App } from "./types.ts";
 
 /** An app and what it was loaded from. */
@@ -21,11 +21,12 @@ export interface LoadedApp {
  * What the file itself imports is the runtime's to keep: found or not, it is looked for once in the life of a process.
  *
  * @param file Absolute path.
+ * @param files Says which version it is.
  * @throws {Error} Saying what is wrong: the file is missing, does not parse, throws, takes too long, or has no default
  * function.
  */
-export async function loadApp(file: string): Promise<LoadedApp> {
-  const version = readVersion(file);
+export async function loadApp(file: string, files: FileReader = new Snapshot()): Promise<LoadedApp> {
+  const version = readVersion(file, files);
   const module = await importVersion(file, version);
   const app = (module as { readonly default?: unknown }).default;
   if (typeof app !== "function") {
@@ -40,8 +41,8 @@ export async function loadApp(file: string): Promise<LoadedApp> {
  *
  * @throws {Error} If it cannot be read.
  */
-export function readVersion(file: string): string {
-  const { bytes } = readBoundedFile(file, { limitBytes: LIMIT_BYTES });
+export function readVersion(file: string, files: FileReader = new Snapshot()): string {
+  const { bytes } = files.read(file);
   return createHash("sha256").update(bytes).digest("hex");
 }
 
@@ -101,9 +102,6 @@ const WANTED = '"export default async function app(scope, receive, send)"';
 
 /** Line and column, of the file itself or of one that it imports. */
 const PLACE = /^\s+at (?:.*\/)?([^/?:]+)(?:\?[^:]*)?(:\d+:\d+)$/;
-
-// As generous as the largest bundle anybody would read.
-const LIMIT_BYTES = 10 * 1024 * 1024;
 
 // An app may ask a service for its policy while it loads; pgtls serves nobody until it has.
 const LOAD_TIMEOUT_MS = 30_000;

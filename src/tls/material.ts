@@ -1,22 +1,23 @@
 /**
- * Certificates, keys and CA bundles of all routes, read and checked together, before anything is bound.
+ * Certificates, keys and CA bundles of a route, read and checked together, before any of them is used.
  *
- * Everything wrong in every route is reported in one run. What comes out can be handed to TLS as it is.
+ * Everything wrong is reported in one run. What comes out can be handed to TLS as it is.
  */
 
+import type { FileReader } from "../config/snapshot.ts";
 import type {
+  AdminConfig,
   BackendConfig,
   BackendFiles,
-  Config,
   ListenerFiles,
   RouteConfig,
   TableFiles,
 } from "../config/types.ts";
-import { ConfigError, type Problem } from "../errors.ts";
+import type { Problem } from "../errors.ts";
 import { type ChainPurpose, type OwnChain, readChain } from "./material_chain.ts";
-import { MaterialFiles, type Report, reportAt } from "./material_file.ts";
+import { type PemFile, PemFiles, type Report, reportAt } from "./material_file.ts";
 import { type PrivateKey, readPrivateKey } from "./material_key.ts";
-import { TrustStores } from "./material_trust.ts";
+import { type TrustSource, TrustStores } from "./material_trust.ts";
 import type { BackendPolicy, ClientPolicy } from "./verify.ts";
 
 /** What a listener needs for TLS. */
@@ -47,52 +48,54 @@ export interface RouteMaterial {
   readonly backend: BackendMaterial | null;
 }
 
-/** The material of the whole configuration. */
-export interface Material {
-  /** As `config.routes`, index by index. */
-  readonly routes: readonly RouteMaterial[];
-  /** `null` without an admin server or without TLS on it. */
-  readonly admin: ListenerMaterial | null;
-  /** What can be used but needs attention, in the order of the file. */
-  readonly warnings: readonly Problem[];
+/** Material, or what is wrong with its files. */
+export type Loading<Value> =
+  | { readonly ok: true; readonly value: Value; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Where a load reads. */
+export interface Source {
+  readonly files: FileReader;
+  /** Milliseconds since 1970; by default the present. */
+  readonly now?: number;
 }
 
-/**
- * Reads every file the configuration names. Each is read once.
- *
- * @param options.now Milliseconds since 1970; by default the present.
- * @throws {ConfigError} With every problem of every route.
- */
-export function loadMaterial(config: Config, options: { readonly now?: number } = {}): Material {
-  const loader = new MaterialLoader(options.now ?? Date.now());
-  const { admin } = config;
-  const adminMaterial = admin === null
-    ? null
-    : loader.listener({ ...admin, clientCrl: null }, { path: "admin" });
-  const routes = config.routes.map((route) => loadRoute(route, loader));
-  if (loader.problems.length > 0) throw new ConfigError(config.file, loader.problems);
-  return { routes, admin: adminMaterial, warnings: loader.warnings };
-}
+/** Makes material of files. One for the life of the process: what has not changed is not made again. */
+export class MaterialLoader {
+  readonly #pem = new PemFiles();
+  readonly #trust = new TrustStores(this.#pem);
 
-/** What is wrong with the files of a configuration that is wrong itself, so that one run names every problem. */
-export function findFileProblems(
-  tables: readonly TableFiles[],
-  options: { readonly now?: number } = {},
-): Problem[] {
-  const loader = new MaterialLoader(options.now ?? Date.now());
-  for (const table of tables) {
-    if ("listener" in table) loader.listener(table.listener, table.place);
-    else loader.backend({ ...table.backend, tlsVerify: "full", serverName: null }, table.place);
+  /** Both legs of a route. */
+  route({ name, index, listener, backend }: RouteConfig, source: Source): Loading<RouteMaterial> {
+    const path = `proxy[${index}]`;
+    return this.#load(source, (load) => ({
+      listener: load.listener(listener, { path: `${path}.listener`, route: name }),
+      backend: load.backend(backend, { path: `${path}.backend`, route: name }),
+    }));
   }
-  return loader.problems;
-}
 
-function loadRoute({ name, index, listener, backend }: RouteConfig, loader: MaterialLoader): RouteMaterial {
-  const path = `proxy[${index}]`;
-  return {
-    listener: loader.listener(listener, { path: `${path}.listener`, route: name }),
-    backend: loader.backend(backend, { path: `${path}.backend`, route: name }),
-  };
+  /** The admin server's; `null` without TLS. */
+  admin(config: AdminConfig, source: Source): Loading<ListenerMaterial | null> {
+    const files = { ...config, clientCrl: null };
+    return this.#load(source, (load) => load.listener(files, { path: "admin" }));
+  }
+
+  /** What is wrong with the files of a configuration that is wrong itself, so that one run names every problem. */
+  problems(tables: readonly TableFiles[], source: Source): readonly Problem[] {
+    const load = new Load(this.#pem, this.#trust, source);
+    for (const table of tables) {
+      if ("listener" in table) load.listener(table.listener, table.place);
+      else load.backend({ ...table.backend, tlsVerify: "full", serverName: null }, table.place);
+    }
+    return load.problems;
+  }
+
+  #load<Value>(source: Source, make: (load: Load) => Value): Loading<Value> {
+    const load = new Load(this.#pem, this.#trust, source);
+    const value = make(load);
+    const { problems, warnings } = load;
+    return problems.length > 0 ? { ok: false, problems } : { ok: true, value, warnings };
+  }
 }
 
 interface Place {
@@ -100,32 +103,36 @@ interface Place {
   readonly route?: string;
 }
 
-/** One load: the files read so far and what was found wrong. Its methods return `null` also after a problem. */
-class MaterialLoader {
+/** One load: what was found wrong so far. Its methods return `null` also after a problem. */
+class Load {
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
-  readonly #files = new MaterialFiles();
+  readonly #pem: PemFiles;
   readonly #trust: TrustStores;
+  readonly #files: FileReader;
   readonly #now: number;
 
-  constructor(now: number) {
+  constructor(pem: PemFiles, trust: TrustStores, { files, now = Date.now() }: Source) {
+    this.#pem = pem;
+    this.#trust = trust;
+    this.#files = files;
     this.#now = now;
-    this.#trust = new TrustStores(this.#files, now);
   }
 
   listener(files: ListenerFiles, place: Place): ListenerMaterial | null {
-    const identity = this.#identity(files.serverCert, files.serverKey, {
+    const { serverCert, serverKey, mtls, clientCa, clientCrl } = files;
+    const identity = this.#identity(serverCert, serverKey, {
       purpose: "server",
       certReport: this.#at(place, "server_cert"),
       keyReport: this.#at(place, "server_key"),
     });
-    const trust = files.clientCa === null ? null : this.#trust.forClients(files.clientCa, files.clientCrl, {
-      ca: this.#at(place, "client_ca"),
-      crl: this.#at(place, "client_crl"),
-    });
+    const reports = { ca: this.#at(place, "client_ca"), crl: this.#at(place, "client_crl") };
+    const trust = clientCa === null
+      ? null
+      : this.#trust.forClients({ ca: clientCa, crl: clientCrl }, reports, this.#source());
     if (identity === null) return null;
     const { chain, key } = identity;
-    const clientPolicy = { mtls: files.mtls, trust };
+    const clientPolicy = { mtls, trust };
     return { certPem: chain.pem, keyPem: key.pem, leafDer: chain.der[0]!, chainDer: chain.der, clientPolicy };
   }
 
@@ -139,7 +146,7 @@ class MaterialLoader {
       certReport: this.#at(place, "client_cert"),
       keyReport: this.#at(place, "client_key"),
     });
-    const trust = this.#trust.forBackend(files.rootCa, this.#at(place, "root_ca"));
+    const trust = this.#trust.forBackend(files.rootCa, this.#at(place, "root_ca"), this.#source());
     if (trust === null || files.serverName === null) return null;
     return {
       certPem: identity?.chain.pem ?? null,
@@ -156,9 +163,9 @@ class MaterialLoader {
   ): { chain: OwnChain; key: PrivateKey } | null {
     if (cert === null || key === null) return null;
     const { purpose, certReport, keyReport } = options;
-    const certFile = this.#files.read(cert, certReport);
+    const certFile = this.#read(cert, certReport);
     const chain = certFile && readChain(certFile, { purpose, now: this.#now, report: certReport });
-    const keyFile = this.#files.read(key, keyReport);
+    const keyFile = this.#read(key, keyReport);
     const privateKey = keyFile && readPrivateKey(keyFile, keyReport);
     if (chain === null || privateKey === null) return null;
     if (isPair(chain, privateKey)) return { chain, key: privateKey };
@@ -166,6 +173,14 @@ class MaterialLoader {
       `Cannot use file "${key}": its private key does not belong to the certificate in "${cert}"`,
     );
     return null;
+  }
+
+  #read(path: string, report: Report): PemFile | null {
+    return this.#pem.read(path, { files: this.#files, report });
+  }
+
+  #source(): TrustSource {
+    return { files: this.#files, now: this.#now };
   }
 
   #at(place: Place, key: string): Report {

@@ -1,6 +1,7 @@
-/** The files of one load: each read once, whatever the number of routes that name it; and what is said about them. */
+/** PEM files: each taken apart once, whatever the number of routes that name it; and what is said about them. */
 
-import { type FileContent, readBoundedFile } from "../config/read_file.ts";
+import type { FileContent } from "../config/read_file.ts";
+import type { FileReader } from "../config/snapshot.ts";
 import type { Problem } from "../errors.ts";
 import { parsePem, type PemBlock, PemError } from "./path/pem.ts";
 
@@ -19,21 +20,28 @@ export interface PemFile extends FileContent {
   readonly blocks: readonly PemBlock[];
 }
 
-/** Reads PEM files, and remembers both the files and the failures. */
-export class MaterialFiles {
-  readonly #known = new Map<string, PemFile | MaterialError>();
+/** Takes PEM files apart, and remembers both the results and the failures for as long as the content is in use. */
+export class PemFiles {
+  readonly #known = new WeakMap<FileContent, PemFile | MaterialError>();
 
   /**
    * Reads a PEM file with at least one block.
    *
    * @returns `null` after reporting why not.
    */
-  read(path: string, report: Report): PemFile | null {
-    const known = this.#known.get(path) ?? readPemFile(path);
-    this.#known.set(path, known);
-    if (!(known instanceof MaterialError)) return known;
-    report.problem(known.message);
+  read(path: string, options: { readonly files: FileReader; readonly report: Report }): PemFile | null {
+    const file = this.#read(path, options.files);
+    if (!(file instanceof MaterialError)) return file;
+    options.report.problem(file.message);
     return null;
+  }
+
+  #read(path: string, files: FileReader): PemFile | MaterialError {
+    const content = attempt(() => files.read(path));
+    if (content instanceof MaterialError) return content;
+    const known = this.#known.get(content) ?? takeApart(path, content);
+    this.#known.set(content, known);
+    return known;
   }
 }
 
@@ -63,15 +71,22 @@ class MaterialError extends Error {
   override readonly name = "MaterialError";
 }
 
-function readPemFile(path: string): PemFile | MaterialError {
+function attempt<Value>(action: () => Value): Value | MaterialError {
   try {
-    const file = readBoundedFile(path, { limitBytes: LIMIT_BYTES });
+    return action();
+  } catch (cause) {
+    return new MaterialError((cause as Error).message, { cause });
+  }
+}
+
+function takeApart(path: string, file: FileContent): PemFile | MaterialError {
+  try {
     const text = new TextDecoder().decode(file.bytes);
     const blocks = parsePem(text);
     if (blocks.length > 0) return { ...file, path, text, blocks };
     return new MaterialError(`Cannot use file "${path}": ${withoutPem(file.bytes)}`);
   } catch (cause) {
-    if (!(cause instanceof PemError)) return new MaterialError((cause as Error).message, { cause });
+    if (!(cause instanceof PemError)) throw cause;
     return new MaterialError(`Cannot use file "${path}": ${cause.message}, expected PEM`, { cause });
   }
 }
@@ -84,6 +99,3 @@ function withoutPem(bytes: Uint8Array): string {
   }
   return "it holds no PEM block, expected PEM";
 }
-
-/** All public CAs together are 0.2 MB, the largest CRLs in common use some 10 MB. */
-const LIMIT_BYTES = 10 * 1024 * 1024;

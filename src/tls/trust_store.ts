@@ -1,5 +1,7 @@
 /** What a route trusts: its CA bundle and CRLs, read once, checked whole, never changed afterwards. */
 
+import type { FileContent } from "../config/read_file.ts";
+import { Snapshot } from "../config/snapshot.ts";
 import { PeerRejectedError } from "../errors.ts";
 import { anchorNotes } from "./path/anchor_notes.ts";
 import { AnchorSet } from "./path/anchors.ts";
@@ -64,9 +66,14 @@ export class TrustStore implements Trust {
    * @throws {TrustStoreError} If there is no such file, or no certificate in it.
    */
   static system(): TrustStore {
+    return TrustStore.ofSystem(readSystemBundle(new Snapshot()));
+  }
+
+  /** The same, from the content of that file. @throws {TrustStoreError} If there is no certificate in it. */
+  static ofSystem({ bytes }: FileContent): TrustStore {
     const notes: string[] = [];
     const certificates: Certificate[] = [];
-    for (const [index, block] of readBundle(readSystemBundle()).entries()) {
+    for (const [index, block] of readBundle(new TextDecoder().decode(bytes)).entries()) {
       try {
         certificates.push(parseEntry(block, index + 1));
       } catch (error) {

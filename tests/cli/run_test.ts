@@ -5,6 +5,7 @@ import { makeCa, writeFiles } from "../support/pki.ts";
 import { startPlainPostgres } from "../support/postgres.ts";
 import { pgtls, startPgtls } from "../support/pgtls.ts";
 import { psql, startPsql } from "../support/psql.ts";
+import { sClient } from "../support/s_client.ts";
 
 const ca = makeCa({ name: "CA" });
 const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost"] });
@@ -53,13 +54,46 @@ Deno.test("pgtls run ends at once on a second signal", async () => {
   assert.notEqual((await busy.exited).code, 0);
 });
 
-Deno.test("pgtls run survives SIGHUP and says what it means", async () => {
+Deno.test("pgtls run reloads on SIGHUP, log level included, and a broken file keeps it running", async () => {
   await using files = await configFolder({});
   await using proxy = startPgtls("run", "-c", files.config);
   await proxy.waitFor(/server\.started/);
+  const text = await Deno.readTextFile(files.config);
+  await Deno.writeTextFile(files.config, "garbage");
   Deno.kill(proxy.pid, "SIGHUP");
-  await proxy.waitFor(/Cannot reload on SIGHUP in this version: expected a restart/);
-  assert.equal((await proxy.stop()).code, 0);
+  await proxy.waitFor(/"config\.reload_failed".*Cannot parse TOML at line 1/);
+  await Deno.writeTextFile(files.config, `log_level = "debug"\n${text.replace('"r0"', '"other"')}`);
+  Deno.kill(proxy.pid, "SIGHUP");
+  await proxy.waitFor(
+    /"config\.reloaded".*"generation":2,"added":\["other"\],"changed":\[\],"removed":\["r0"\]/,
+  );
+  await proxy.waitFor(/"listener\.closed","route":"r0"/);
+  const [, port] = await proxy.waitFor(/"listener\.bound","route":"other","address":"127\.0\.0\.1:(\d+)"/);
+  (await Deno.connect({ hostname: "127.0.0.1", port: Number(port) })).close();
+  await proxy.waitFor(/"level":"debug","event":"connection\.accepted"/);
+  const { code, stderr } = await proxy.stop();
+  assert.equal(code, 0, stderr);
+});
+
+Deno.test("pgtls run takes certificates that Kubernetes swaps, by itself", async () => {
+  await using files = await configFolder({
+    listener: 'server_cert = "tls/tls.crt"\nserver_key = "tls/tls.key"',
+  });
+  const folder = join(files.dir, "tls");
+  const publish = async (generation: string, { chainPem, keyPem }: typeof leaf) => {
+    await Deno.mkdir(join(folder, generation), { recursive: true });
+    await writeFiles(join(folder, generation), { "tls.crt": chainPem, "tls.key": keyPem });
+    await Deno.symlink(generation, join(folder, "..data_tmp"));
+    await Deno.rename(join(folder, "..data_tmp"), join(folder, "..data"));
+  };
+  await publish("..1", leaf);
+  for (const name of ["tls.crt", "tls.key"]) await Deno.symlink(`..data/${name}`, join(folder, name));
+  await using proxy = startPgtls("run", "-c", files.config);
+  const [, port] = await proxy.waitFor(/"listener\.bound".*"address":"127\.0\.0\.1:(\d+)"/);
+  await publish("..2", ca.issue({ name: "renewed", purpose: "server", sans: ["localhost"] }));
+  await Deno.remove(join(folder, "..1"), { recursive: true });
+  await proxy.waitFor(/"tls\.reloaded","route":"r0","files":\[".*tls\.crt",".*tls\.key"\]/);
+  assert.match((await sClient(Number(port))).stdout, /^subject=CN = renewed$/m);
 });
 
 Deno.test("pgtls run with an address in use names route and key, ends with 2 and leaves nothing listening", async () => {
@@ -136,7 +170,9 @@ interface ConfigParts {
   readonly backend?: string;
 }
 
-async function configFolder(parts: ConfigParts): Promise<AsyncDisposable & { readonly config: string }> {
+async function configFolder(
+  parts: ConfigParts,
+): Promise<AsyncDisposable & { readonly dir: string; readonly config: string }> {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-run-" });
   await writeFiles(dir, { "s.pem": leaf.chainPem, "s.key": leaf.keyPem });
   const { routes = [0], listener = 'server_cert = "s.pem"\nserver_key = "s.key"', backend } = parts;
@@ -151,7 +187,7 @@ ${backend ?? 'address = "127.0.0.1:1"\ntls_enabled = false'}
 `);
   const config = join(dir, "pgtls.toml");
   await Deno.writeTextFile(config, text.join(""));
-  return { config, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
+  return { dir, config, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
 }
 
 /** The connection string for the port that the log names. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type DemoDependencies, runDemo } from "../../src/cli/demo.ts";
-import { startProxy } from "../../src/cli/run.ts";
+import { RunningProxy } from "../../src/proxy.ts";
 import { freePort, isPortFree } from "../../src/demo/ports.ts";
 import { run } from "../support/process.ts";
 
@@ -101,8 +101,8 @@ function startDemo(
 }
 
 async function startRealProxy(file: string): ReturnType<DemoDependencies["startProxy"]> {
-  const { server } = await startProxy(file, { observe: () => {} });
-  return { addresses: server.addresses, stop: () => server.drain(0).then(() => {}) };
+  const proxy = await RunningProxy.start(file, { observe: () => {} });
+  return { addresses: proxy.addresses, stop: () => proxy.drain(0).then(() => {}) };
 }
 
 async function assertRemoved(output: string): Promise<void> {

@@ -92,14 +92,15 @@ Deno.test("the admin server outlives a drain, and says so", async () => {
     async () => (await askJson(proxy.adminPort, "/connections")).open[0]?.state === "connected",
     "psql",
   );
+  const { adminPort } = proxy;
   const drained = proxy.drain(20_000);
-  const { status, text } = await ask(proxy.adminPort, "/readyz");
+  const { status, text } = await ask(adminPort, "/readyz");
   assert.equal(status, 503);
   assert.deepEqual(JSON.parse(text).reasons, [
     { route: null, what: "draining", detail: "pgtls is shutting down" },
   ]);
-  assert.equal((await ask(proxy.adminPort, "/livez")).status, 200);
+  assert.equal((await ask(adminPort, "/livez")).status, 200);
   assert.match((await busy.exited).stdout, /done/);
   await drained;
-  await assert.rejects(ask(proxy.adminPort, "/livez"));
+  await assert.rejects(ask(adminPort, "/livez"));
 });

@@ -88,7 +88,7 @@ Deno.test("Metrics count refusals by code, and lost logs and reloads as they are
   observation.observe({ event: "connection.refused", route: "orders", count: 17, detail: "" });
   state.value = {
     generation: 3,
-    last: { ok: false, at: 5_000, problems: [{ path: "", message: "" }] },
+    last: { ok: false, at: 5_000, problems: [{ path: "", message: "", file: null }] },
     succeededAt: 4_000,
   };
   const seen = await scrape();

@@ -119,30 +119,43 @@ Deno.test("Lifespan says at the end that an app had ended by itself with an erro
 Deno.test("Lifespans tells an app that two routes share once", async () => {
   const heard: unknown[] = [];
   const app = lifelong(heard);
-  const { lifespans, problems } = await Lifespans.start([owner(app, "one"), owner(app, "two")]);
+  const lifespans = new Lifespans();
+  const problems = await lifespans.start([owner(app, "one"), owner(app, "two")]);
+  assert.deepEqual(await lifespans.start([owner(app, "three")]), []);
   await lifespans.stop(() => heard.push("failed"));
   assert.deepEqual(problems, []);
   assert.deepEqual(heard, ["lifespan", "lifespan.startup", "lifespan.shutdown"]);
 });
 
-Deno.test("Lifespans names every app that cannot start, and stops the others again", async () => {
+Deno.test("Lifespans names every route of an app that cannot start, and keeps the others", async () => {
   const heard: unknown[] = [];
   const cannot = (message: string) =>
     appOf((_, __, send) => send({ type: "lifespan.startup.failed", message }));
-  const { problems } = await Lifespans.start([
-    owner(cannot("first"), "one"),
+  const lifespans = new Lifespans();
+  const failing = cannot("no policy");
+  const problems = await lifespans.start([
+    owner(failing, "one"),
     owner(lifelong(heard), "two"),
-    owner(cannot("second"), "three"),
+    owner(failing, "three"),
   ]);
+  const message = "Cannot start app: it reports that it cannot start: no policy";
   assert.deepEqual(problems, [
-    { path: "one.app", route: "one", message: "Cannot start app: it reports that it cannot start: first" },
-    {
-      path: "three.app",
-      route: "three",
-      message: "Cannot start app: it reports that it cannot start: second",
-    },
+    { path: "one.app", route: "one", message },
+    { path: "three.app", route: "three", message },
   ]);
+  await lifespans.stop(() => heard.push("failed"));
   assert.deepEqual(heard, ["lifespan", "lifespan.startup", "lifespan.shutdown"]);
+});
+
+Deno.test("Lifespans stops an app that a reload has taken out, and no other", async () => {
+  const [gone, stays]: [unknown[], unknown[]] = [[], []];
+  const [old, kept] = [lifelong(gone), lifelong(stays)];
+  const lifespans = new Lifespans();
+  await lifespans.start([owner(old, "one"), owner(kept, "two")]);
+  await lifespans.retain(new Set([kept]), () => gone.push("failed"));
+  assert.deepEqual(gone, ["lifespan", "lifespan.startup", "lifespan.shutdown"]);
+  assert.deepEqual(stays, ["lifespan", "lifespan.startup"]);
+  await lifespans.stop(() => stays.push("failed"));
 });
 
 function owner(app: App, route: string) {

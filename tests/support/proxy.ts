@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
-import { startProxy as start } from "../../src/cli/run.ts";
 import type { ConnectionClosed, PgtlsEvent } from "../../src/observe/events.ts";
+import { RunningProxy } from "../../src/proxy.ts";
+import type { ReloadState } from "../../src/observe/reload_state.ts";
 import type { Ca, Leaf } from "./pki.ts";
 
 /** TOML tables of one `[[proxy]]`; `bind_address` defaults to a free port of 127.0.0.1. */
@@ -34,6 +35,16 @@ export interface TestProxy extends AsyncDisposable {
   /** Waits until `count` connections have closed, and returns their closing lines. */
   closed(count: number): Promise<ConnectionClosed[]>;
   drain(timeoutMs: number): Promise<number>;
+  /** The port of a route now; routes may have come and gone since the start. */
+  port(route: string): number;
+  /** What SIGHUP does. */
+  reload(): Promise<ReloadState>;
+  /** What the watch does when it has seen a change: only files are taken. */
+  refresh(): Promise<ReloadState>;
+  /** Rewrites the configuration file from tables, as {@linkcode startTestProxy} wrote it. */
+  configure(...routes: readonly RouteTables[]): Promise<void>;
+  /** Puts a file in the place of another, under the same name, in one step. Returns its path. */
+  replace(name: string, content: string): Promise<string>;
 }
 
 /** Starts a proxy from tables; values that are PEM texts are written to files, and the file's name is used. */
@@ -51,15 +62,11 @@ export function startAdminProxy(
 
 async function startFromTables(
   routes: readonly RouteTables[],
-  top: { readonly admin?: Readonly<Record<string, unknown>> },
+  top: TopTables,
 ): Promise<TestProxy> {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-proxy-" });
   try {
-    const proxy = await Promise.all(routes.map((route, i) => tablesOf(dir, route, i)));
-    const admin = top.admin && { admin: await filesFor(dir, "admin", top.admin) };
-    const file = join(dir, "pgtls.toml");
-    await Deno.writeTextFile(file, stringify({ ...admin, proxy }));
-    return await startFrom(file, dir);
+    return await startFrom(await configure(dir, routes, top), { dir, top });
   } catch (error) {
     await Deno.remove(dir, { recursive: true });
     throw error;
@@ -79,14 +86,28 @@ export function isEvent<Name extends PgtlsEvent["event"]>(
   return (event): event is Extract<PgtlsEvent, { readonly event: Name }> => event.event === name;
 }
 
-async function startFrom(file: string, dir: string): Promise<TestProxy> {
+/** Keys of the top level, and the tables that are not routes. */
+interface TopTables {
+  readonly admin?: Readonly<Record<string, unknown>>;
+}
+
+async function configure(dir: string, routes: readonly RouteTables[], top: TopTables): Promise<string> {
+  const proxy = await Promise.all(routes.map((route, i) => tablesOf(dir, route, i)));
+  const admin = top.admin && { admin: await filesFor(dir, "admin", top.admin) };
+  return await replaceFile(join(dir, "pgtls.toml"), stringify({ ...top, ...admin, proxy }));
+}
+
+async function startFrom(
+  file: string,
+  { dir, top }: { readonly dir: string; readonly top: TopTables },
+): Promise<TestProxy> {
   const events: PgtlsEvent[] = [];
   const watchers = new Set<() => void>();
   const observe = (event: PgtlsEvent) => {
     events.push(event);
     for (const look of watchers) look();
   };
-  const { server } = await start(file, { observe });
+  const server = await RunningProxy.start(file, { observe });
   let isDrained = false;
   const drain = (timeoutMs: number) => {
     isDrained = true;
@@ -108,6 +129,11 @@ async function startFrom(file: string, dir: string): Promise<TestProxy> {
         return closed.length >= count ? closed : undefined;
       }),
     drain,
+    port: (route) => server.addresses.find((address) => address.route === route)!.port,
+    reload: () => server.reload(),
+    refresh: () => server.refresh(),
+    configure: async (...routes) => void await configure(dir, routes, top),
+    replace: (name, content) => replaceFile(join(dir, name), content),
     async [Symbol.asyncDispose]() {
       try {
         if (!isDrained) await drain(0);
@@ -156,9 +182,16 @@ async function filesFor(dir: string, prefix: string, keys: Readonly<Record<strin
   for (const [key, value] of Object.entries(keys)) {
     const isPem = typeof value === "string" && value.includes("-----BEGIN ");
     named[key] = isPem ? `${prefix}-${key}.pem` : value;
-    if (isPem) await Deno.writeTextFile(join(dir, `${prefix}-${key}.pem`), value, { mode: 0o600 });
+    if (isPem) await replaceFile(join(dir, `${prefix}-${key}.pem`), value);
   }
   return named;
+}
+
+/** Readable by the owner alone, whatever it is: a key would be warned of otherwise. */
+async function replaceFile(path: string, content: string): Promise<string> {
+  await Deno.writeTextFile(`${path}.new`, content, { mode: 0o600 });
+  await Deno.rename(`${path}.new`, path);
+  return path;
 }
 
 const WAIT_MS = 30_000;

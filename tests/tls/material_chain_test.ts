@@ -15,11 +15,11 @@ import {
   version1,
 } from "./material_support.ts";
 
-Deno.test("loadMaterial accepts a root at the end of the chain", () => {
+Deno.test("MaterialLoader accepts a root at the end of the chain", () => {
   assert.deepEqual(load({ "server.pem": server.chainPem + root.certPem }).warnings, []);
 });
 
-Deno.test("loadMaterial refuses a certificate file that it cannot read or that holds none", () => {
+Deno.test("MaterialLoader refuses a certificate file that it cannot read or that holds none", () => {
   const cases: [string | Uint8Array | null, string][] = [
     [null, 'Cannot read file "server.pem": it does not exist'],
     ["", 'Cannot use file "server.pem": it is empty, expected PEM'],
@@ -42,7 +42,7 @@ Deno.test("loadMaterial refuses a certificate file that it cannot read or that h
   }
 });
 
-Deno.test("loadMaterial refuses a chain out of order and says where", () => {
+Deno.test("MaterialLoader refuses a chain out of order and says where", () => {
   const wrong = (chain: string) => problems({ "server.pem": chain });
   const start =
     `${LISTENER}server_cert (route "orders"): Cannot use file "server.pem": its chain is out of order, `;
@@ -59,7 +59,7 @@ Deno.test("loadMaterial refuses a chain out of order and says where", () => {
   ]);
 });
 
-Deno.test("loadMaterial warns, and does not refuse, when the runtime cannot check a signature of the chain", () => {
+Deno.test("MaterialLoader warns, and does not refuse, when the runtime cannot check a signature of the chain", () => {
   const ca = makeCa({ name: "CA", keyType: "P-521" });
   const leaf = ca.issue({ name: "Leaf", purpose: "server" });
   const { warnings } = load({ "server.pem": leaf.certPem + ca.certPem, "server.key": leaf.keyPem });
@@ -68,7 +68,7 @@ Deno.test("loadMaterial warns, and does not refuse, when the runtime cannot chec
   ]);
 });
 
-Deno.test("loadMaterial refuses certificates of another time, and warns 14 days before the end", () => {
+Deno.test("MaterialLoader refuses certificates of another time, and warns 14 days before the end", () => {
   const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 20 * DAY_MS);
   const notBefore = new Date(notAfter.getTime() - 100 * DAY_MS);
   const self = makeSelfSigned({ name: "Self", purpose: "server", notBefore, notAfter });
@@ -96,7 +96,7 @@ Deno.test("loadMaterial refuses certificates of another time, and warns 14 days 
   assert.deepEqual(at(notAfter.getTime()).warnings.filter((line) => line.startsWith(start)), [soon]);
 });
 
-Deno.test("loadMaterial refuses an expired intermediate, and only warns of an expired root sent along", () => {
+Deno.test("MaterialLoader refuses an expired intermediate, and only warns of an expired root sent along", () => {
   const past = { notBefore: new Date(Date.now() - 9 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) };
   const oldRoot = makeCa({ name: "Old", ...past });
   const leaf = oldRoot.issue({ name: "Leaf", purpose: "server" });
@@ -109,7 +109,7 @@ Deno.test("loadMaterial refuses an expired intermediate, and only warns of an ex
   assert.deepEqual(more, []);
 });
 
-Deno.test("loadMaterial refuses a certificate whose extended key usage is for the other side", () => {
+Deno.test("MaterialLoader refuses a certificate whose extended key usage is for the other side", () => {
   assert.deepEqual(problems({ "server.pem": client.certPem, "server.key": client.keyPem }), [
     `${LISTENER}server_cert (route "orders"): Cannot use file "server.pem": certificate 1 ("CN=Client") is not for a server, ` +
     "expected serverAuth in its extended key usage",
@@ -120,12 +120,12 @@ Deno.test("loadMaterial refuses a certificate whose extended key usage is for th
   ]);
 });
 
-Deno.test("loadMaterial accepts a server certificate without extended key usage", () => {
+Deno.test("MaterialLoader accepts a server certificate without extended key usage", () => {
   const self = makeCa({ name: "localhost" });
   assert.deepEqual(load({ "server.pem": self.certPem, "server.key": self.keyPem }).warnings, []);
 });
 
-Deno.test("loadMaterial warns when the server certificate is X.509 version 1", () => {
+Deno.test("MaterialLoader warns when the server certificate is X.509 version 1", () => {
   const { certPem, keyPem } = version1();
   assert.deepEqual(load({ "server.pem": certPem, "server.key": keyPem }).warnings.map(shorten), [
     `${LISTENER}server_cert (route "orders"): File "server.pem" will not do for every peer: ` +

@@ -15,14 +15,14 @@ import {
   shorten,
 } from "./material_support.ts";
 
-Deno.test("loadMaterial takes key and certificate from one file, and hands on each without the other", () => {
+Deno.test("MaterialLoader takes key and certificate from one file, and hands on each without the other", () => {
   const both = server.keyPem + server.chainPem;
   const [route] = load({ "server.pem": both, "server.key": both }).routes;
   assert.equal(route?.listener?.certPem, server.chainPem);
   assert.equal(route?.listener?.keyPem, server.keyPem);
 });
 
-Deno.test("loadMaterial accepts every supported kind of key in PKCS#8, PKCS#1 and SEC1", () => {
+Deno.test("MaterialLoader accepts every supported kind of key in PKCS#8, PKCS#1 and SEC1", () => {
   for (const keyType of ["P-256", "P-384", "P-521", "RSA-2048", "Ed25519"] as const) {
     const self = makeSelfSigned({ name: keyType, purpose: "server", keyType });
     for (const key of encodings(createPrivateKey(self.keyPem))) {
@@ -32,14 +32,14 @@ Deno.test("loadMaterial accepts every supported kind of key in PKCS#8, PKCS#1 an
   }
 });
 
-Deno.test("loadMaterial refuses a key that does not belong to the certificate", () => {
+Deno.test("MaterialLoader refuses a key that does not belong to the certificate", () => {
   assert.deepEqual(problems({ "server.key": client.keyPem }), [
     `${LISTENER}server_key (route "orders"): Cannot use file "server.key": ` +
     'its private key does not belong to the certificate in "server.pem"',
   ]);
 });
 
-Deno.test("loadMaterial refuses an encrypted key and says how to decrypt it, whichever form it has", () => {
+Deno.test("MaterialLoader refuses an encrypted key and says how to decrypt it, whichever form it has", () => {
   const key = createPrivateKey(makeSelfSigned({ name: "x", purpose: "server", keyType: "RSA-2048" }).keyPem);
   const pkcs8 = openssl(["pkcs8", "-topk8", "-passout", "pass:secret"], pkcs8Of(key));
   const pkcs1 = openssl(["rsa", "-traditional", "-aes128", "-passout", "pass:secret"], pkcs8Of(key));
@@ -53,7 +53,7 @@ Deno.test("loadMaterial refuses an encrypted key and says how to decrypt it, whi
   }
 });
 
-Deno.test("loadMaterial refuses a key file without one usable private key", () => {
+Deno.test("MaterialLoader refuses a key file without one usable private key", () => {
   const expected = "expected RSA from 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519";
   const rsa1024 = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
   const cases: [string | Uint8Array, string][] = [
@@ -76,7 +76,7 @@ Deno.test("loadMaterial refuses a key file without one usable private key", () =
   }
 });
 
-Deno.test("loadMaterial accepts a SEC1 key behind its EC PARAMETERS", () => {
+Deno.test("MaterialLoader accepts a SEC1 key behind its EC PARAMETERS", () => {
   const self = makeSelfSigned({ name: "x", purpose: "server" });
   const key = openssl(["ec"], self.keyPem);
   const parameters = openssl(["ecparam", "-name", "prime256v1"]);
@@ -84,7 +84,7 @@ Deno.test("loadMaterial accepts a SEC1 key behind its EC PARAMETERS", () => {
   assert.equal(route?.listener?.keyPem, key);
 });
 
-Deno.test("loadMaterial warns when others may read the key, and allows root a group", () => {
+Deno.test("MaterialLoader warns when others may read the key, and allows root a group", () => {
   const isRoot = process.getuid?.() === 0;
   const modes: [number, boolean][] = [[0o600, false], [0o400, false], [0o640, !isRoot], [0o644, true], [
     0o620,
@@ -104,7 +104,7 @@ Deno.test("loadMaterial warns when others may read the key, and allows root a gr
   }
 });
 
-Deno.test("loadMaterial shows nothing of a key in any message", () => {
+Deno.test("MaterialLoader shows nothing of a key in any message", () => {
   const body = server.keyPem.split("\n")[1]!;
   const broken = server.keyPem.replace(body, body.slice(4));
   for (

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { parse as parseToml } from "smol-toml";
 import { parseConfig } from "../../src/config/parse.ts";
-import { ConfigError, formatProblem } from "../../src/errors.ts";
-import { loadMaterial, type Material } from "../../src/tls/material.ts";
+import { Snapshot } from "../../src/config/snapshot.ts";
+import type { Config } from "../../src/config/types.ts";
+import { ConfigError, formatProblem, type Problem } from "../../src/errors.ts";
+import { type ListenerMaterial, MaterialLoader, type RouteMaterial } from "../../src/tls/material.ts";
 import { makeCa } from "../support/pki.ts";
 
 export const root = makeCa({ name: "Root" });
@@ -36,6 +38,29 @@ export interface Options {
 }
 
 type Files = Readonly<Record<string, string | Uint8Array | null>>;
+
+/** The material of a whole configuration. */
+export interface Material {
+  readonly routes: readonly RouteMaterial[];
+  readonly admin: ListenerMaterial | null;
+  readonly warnings: readonly Problem[];
+}
+
+/** Loads every part of a configuration. */
+export function loadMaterial(config: Config, options: { readonly now?: number } = {}): Material {
+  const loader = new MaterialLoader();
+  const source = { ...options, files: new Snapshot() };
+  const admin = config.admin === null ? null : loader.admin(config.admin, source);
+  const routes = config.routes.map((route) => loader.route(route, source));
+  const loadings = admin === null ? routes : [admin, ...routes];
+  const problems = loadings.flatMap((loading) => loading.ok ? [] : loading.problems);
+  if (problems.length > 0) throw new ConfigError(config.file, problems);
+  return {
+    routes: routes.flatMap((loading) => loading.ok ? [loading.value] : []),
+    admin: admin?.ok ? admin.value : null,
+    warnings: loadings.flatMap((loading) => loading.ok ? loading.warnings : []),
+  };
+}
 
 /** Loads the good files with some replaced (`null`: absent). */
 export function load(changed: Files = {}, options: Options = {}): Material {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { MaterialFiles } from "../../src/tls/material_file.ts";
 import { TrustStore } from "../../src/tls/trust_store.ts";
 import { makeCa } from "../support/pki.ts";
 import {
@@ -17,7 +16,7 @@ import {
   server,
 } from "./material_support.ts";
 
-Deno.test("loadMaterial returns chains, keys and policies when every file is right", () => {
+Deno.test("MaterialLoader returns chains, keys and policies when every file is right", () => {
   const { routes: [route], admin, warnings } = load();
   assert.deepEqual(warnings, []);
   assert.equal(admin, null);
@@ -35,13 +34,13 @@ Deno.test("loadMaterial returns chains, keys and policies when every file is rig
   assert.equal(route?.backend?.policy.tlsVerify, "full");
 });
 
-Deno.test("loadMaterial returns null for a leg without TLS", () => {
+Deno.test("MaterialLoader returns null for a leg without TLS", () => {
   const plain = '[[proxy]]\n[proxy.listener]\nbind_address = "[::1]:0"\ntls_enabled = false\n' +
     '[proxy.backend]\naddress = "db:1"\ntls_enabled = false\n';
   assert.deepEqual(load({}, { config: plain }).routes, [{ listener: null, backend: null }]);
 });
 
-Deno.test("loadMaterial returns no certificate and no trust where the route has none", () => {
+Deno.test("MaterialLoader returns no certificate and no trust where the route has none", () => {
   const config = '[[proxy]]\n[proxy.listener]\nbind_address = "[::1]:0"\nserver_cert = "server.pem"\n' +
     'server_key = "server.key"\n[proxy.backend]\naddress = "db:1"\nroot_ca = "backend-ca.pem"\n';
   const [route] = load({}, { config }).routes;
@@ -53,7 +52,7 @@ Deno.test("loadMaterial returns no certificate and no trust where the route has 
   ]);
 });
 
-Deno.test("loadMaterial loads the admin server's files and names its keys", () => {
+Deno.test("MaterialLoader loads the admin server's files and names its keys", () => {
   const config = CONFIG +
     '\n[admin]\nbind_address = "[::1]:1"\nserver_cert = "admin.pem"\nserver_key = "server.key"\n' +
     'mtls = true\nclient_ca = "client-ca.pem"\n';
@@ -65,7 +64,7 @@ Deno.test("loadMaterial loads the admin server's files and names its keys", () =
   ]);
 });
 
-Deno.test("loadMaterial reports every problem of every route in one run, in the order of the file", () => {
+Deno.test("MaterialLoader reports every problem of every route in one run, in the order of the file", () => {
   const second = CONFIG.replace('name = "orders"', 'name = "billing"').replace(":1111", ":2222");
   const changed = {
     "server.pem": null,
@@ -83,7 +82,7 @@ Deno.test("loadMaterial reports every problem of every route in one run, in the 
   ]);
 });
 
-Deno.test("loadMaterial makes one trust store for the routes that share a bundle, but none for both directions", () => {
+Deno.test("MaterialLoader makes one trust store for the routes that share a bundle, but none for both directions", () => {
   const second = CONFIG.replace('name = "orders"', 'name = "billing"').replace(":1111", ":2222");
   const config = (CONFIG + second).replaceAll("backend-ca.pem", "client-ca.pem");
   const [one, two] = load({}, { config }).routes;
@@ -92,7 +91,7 @@ Deno.test("loadMaterial makes one trust store for the routes that share a bundle
   assert.notEqual(one?.listener?.clientPolicy.trust, one?.backend?.policy.trust);
 });
 
-Deno.test("loadMaterial refuses a directory, a device and a file of more than 10 MiB", () => {
+Deno.test("MaterialLoader refuses a directory, a device and a file of more than 10 MiB", () => {
   const at = (path: string) =>
     problems({}, { config: CONFIG.replace('"client-ca.pem"', JSON.stringify(path)) });
   const where = `${LISTENER}client_ca (route "orders"): Cannot read file`;
@@ -105,13 +104,13 @@ Deno.test("loadMaterial refuses a directory, a device and a file of more than 10
   ]);
 });
 
-Deno.test("loadMaterial refuses a file it has no permission to read", () => {
+Deno.test("MaterialLoader refuses a file it has no permission to read", () => {
   assert.deepEqual(problems({}, { modes: { "server.key": 0 }, nobody: true }), [
     `${LISTENER}server_key (route "orders"): Cannot read file "server.key": permission denied`,
   ]);
 });
 
-Deno.test("loadMaterial refuses a CA bundle without certificate, on both legs", () => {
+Deno.test("MaterialLoader refuses a CA bundle without certificate, on both legs", () => {
   for (
     const [file, key] of [["client-ca.pem", `${LISTENER}client_ca`], [
       "backend-ca.pem",
@@ -126,7 +125,7 @@ Deno.test("loadMaterial refuses a CA bundle without certificate, on both legs", 
   }
 });
 
-Deno.test("loadMaterial turns the notes of a CA bundle into warnings", () => {
+Deno.test("MaterialLoader turns the notes of a CA bundle into warnings", () => {
   const leaf = root.issue({ name: "Pinned", purpose: "client" });
   const { warnings } = load({ "client-ca.pem": root.certPem + leaf.certPem });
   assert.deepEqual(warnings.map(({ path, route }) => [path, route]), [[
@@ -139,7 +138,7 @@ Deno.test("loadMaterial turns the notes of a CA bundle into warnings", () => {
   );
 });
 
-Deno.test("loadMaterial reads CRLs, and reports what is wrong with them at client_crl", () => {
+Deno.test("MaterialLoader reads CRLs, and reports what is wrong with them at client_crl", () => {
   const config = CONFIG.replace("client_ca =", 'client_crl = "crl.pem"\nclient_ca =');
   const good = emptyCrl(root);
   const [route] = load({ "crl.pem": good }, { config }).routes;
@@ -158,20 +157,3 @@ Deno.test("loadMaterial reads CRLs, and reports what is wrong with them at clien
 });
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-
-Deno.test("MaterialFiles reads a file once however often it is named", () => {
-  const path = Deno.makeTempFileSync();
-  const messages: string[] = [];
-  const report = { problem: (message: string) => messages.push(message), warning: () => {} };
-  const files = new MaterialFiles();
-  Deno.writeTextFileSync(path, root.certPem);
-  const first = files.read(path, report);
-  Deno.removeSync(path);
-  assert.equal(files.read(path, report), first);
-  const missing = new MaterialFiles();
-  missing.read(path, report);
-  Deno.writeTextFileSync(path, root.certPem);
-  assert.equal(missing.read(path, report), null);
-  Deno.removeSync(path);
-  assert.deepEqual(messages, Array(2).fill(`Cannot read file "${path}": it does not exist`));
-});

@@ -85,7 +85,7 @@ const ALLOWED: readonly (readonly [file: string, source: string])[] = [
   ],
   [
     "src/tls/material.ts",
-    'import { readBoundedFile } from "../config/read_file.ts";\nimport { readFileSync } from "node:fs";',
+    'import { Snapshot } from "../config/snapshot.ts";\nimport { readFileSync } from "node:fs";',
   ],
   ["src/tls/material.ts", 'import type { Config } from "../config/types.ts";'],
   [

@@ -27,6 +27,11 @@ export class RevocationLists {
     this.lists = lists;
   }
 
+  /** Whether a list is out of date at `now`, milliseconds since 1970. */
+  hasRunOut(now: number): boolean {
+    return this.lists.some((list) => now >= list.nextUpdate);
+  }
+
   /**
    * The status of `certificate`, which `issuer` has signed.
    *

@@ -1,0 +1,182 @@
+/**
+ * The composition root: the only place where configuration, what serves it, observers, the admin server and the reload
+ * meet.
+ */
+
+import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/max_connections.ts";
+import { BackendProbes } from "./backend_probes.ts";
+import type { Config } from "./config/types.ts";
+import { ConfigError, type Problem } from "./errors.ts";
+import { load, type Loaded, Loader } from "./load.ts";
+import type { Observer } from "./observe/events.ts";
+import { loadedCertificates } from "./observe/loaded_certificates.ts";
+import { startLog } from "./observe/log.ts";
+import type { Observation } from "./observe/observation.ts";
+import type { ReloadState } from "./observe/reload_state.ts";
+import { Reloader } from "./reload/reloader.ts";
+import { Server } from "./server.ts";
+import { AdminPart } from "./server/admin_part.ts";
+import type { Applied, BoundAddress, Serving } from "./server/serving.ts";
+import { VERSION } from "./version.ts";
+
+/** Options of {@linkcode RunningProxy.start}. */
+export interface StartOptions {
+  /** Replaces the log of the configuration, for the demo and for tests. */
+  readonly observe?: Observer;
+}
+
+/** A proxy that is listening. */
+export class RunningProxy {
+  readonly #serving: Serving;
+  readonly #admin: AdminPart;
+  readonly #reloader: Reloader;
+  readonly #ownsLog: boolean;
+  readonly #log: Observer;
+  /** `null` while there is nobody to show it to. */
+  #observation: Observation | null = null;
+
+  /**
+   * Loads and checks everything the file names, then binds every listener.
+   *
+   * @throws {ConfigError} With every problem found; nothing has been started then.
+   */
+  static async start(file: string, options: StartOptions = {}): Promise<RunningProxy> {
+    const loader = new Loader();
+    const loaded = await load(file, loader);
+    const proxy = new RunningProxy({ loader, loaded, ...options });
+    const { observe } = proxy;
+    if (loaded.admin !== null) await proxy.#observed();
+    observe({ event: "config.loaded", file: loaded.config.file, routes: loaded.routes.length });
+    for (const problem of loaded.warnings) observe({ event: "config.warning", problem });
+    const { problems, events } = await proxy.#apply(loaded);
+    if (problems.length > 0) {
+      await Promise.all([proxy.#serving.drain(0), proxy.#admin.close()]);
+      throw new ConfigError(loaded.config.file, problems);
+    }
+    for (const event of events) observe(event);
+    observe({ event: "server.started", version: VERSION });
+    return proxy;
+  }
+
+  private constructor({ loader, loaded, observe }: StartOptions & { loader: Loader; loaded: Loaded }) {
+    const { config } = loaded;
+    this.#ownsLog = observe === undefined;
+    this.#log = observe ?? startLogOf(config);
+    // Set aside whether or not there is an admin server now: it may come with a reload.
+    const reserve = MAX_ADMIN_CONNECTIONS;
+    this.#serving = new Server({ observe: this.observe, file: config.file, reserve });
+    this.#reloader = new Reloader({
+      loader,
+      loaded,
+      apply: (next) => this.#reapply(next),
+      observe: this.observe,
+    });
+    const probes = new BackendProbes(() => this.#reloader.loaded.routes);
+    this.#admin = new AdminPart(async () => ({
+      observation: await this.#observed(),
+      observe: this.observe,
+      config: () => this.config,
+      reloadState: () => this.#reloader.state,
+      reload: () => this.reload(),
+      probeBackends: () => probes.failures(),
+    }));
+  }
+
+  /** Takes every event of the process. */
+  readonly observe: Observer = (event) => {
+    this.#log(event);
+    this.#observation?.observe(event);
+  };
+
+  /** What is in use. */
+  get config(): Config {
+    return this.#reloader.loaded.config;
+  }
+
+  get addresses(): readonly BoundAddress[] {
+    return this.#serving.addresses;
+  }
+
+  /** Where the admin server listens; `null` without one. */
+  get adminAddress(): { readonly host: string; readonly port: number } | null {
+    return this.#admin.address;
+  }
+
+  /** How many connections are open now, in whatever stage. */
+  get connections(): number {
+    return this.#serving.connections;
+  }
+
+  /** The files whose change is to be followed by {@linkcode refresh}. */
+  get watchedFiles(): readonly string[] {
+    return this.#reloader.paths;
+  }
+
+  /** Takes the configuration file and every file it names into use, as far as they can be used. */
+  reload(): Promise<ReloadState> {
+    return this.#shown(this.#reloader.reload());
+  }
+
+  /** The same, for the files alone. */
+  refresh(): Promise<ReloadState> {
+    return this.#shown(this.#reloader.refresh());
+  }
+
+  /**
+   * Ends: what is being reloaded first, then every connection as gently as `timeoutMs` allows, the admin server last, so
+   * that it can say what goes on.
+   *
+   * @param timeoutMs By default the configuration's `drain_timeout`.
+   * @returns How many connections the timeout cut.
+   */
+  async drain(timeoutMs = this.config.drainTimeoutMs): Promise<number> {
+    await this.#reloader.stop();
+    const { connections } = this.#serving;
+    this.observe({ event: "server.draining", connections, drain_timeout_ms: timeoutMs });
+    const cut = await this.#serving.drain(timeoutMs);
+    this.observe({ event: "server.stopped", connections_cut: cut });
+    await this.#admin.close();
+    return cut;
+  }
+
+  async #apply(loaded: Loaded): Promise<Applied> {
+    const refused = await this.#admin.apply(loaded.admin);
+    const { problems, events } = await this.#serving.apply(loaded.routes);
+    return { problems: [...refused, ...problems], events };
+  }
+
+  async #reapply(next: Loaded): Promise<readonly Problem[]> {
+    const { logLevel, logFormat } = this.config;
+    const isOtherLog = next.config.logLevel !== logLevel || next.config.logFormat !== logFormat;
+    // The observer stays the same: it feeds whatever log there is.
+    if (isOtherLog && this.#ownsLog) startLogOf(next.config);
+    const { problems, events } = await this.#apply(next);
+    for (const event of events) this.observe(event);
+    return problems;
+  }
+
+  async #shown(reloaded: Promise<ReloadState>): Promise<ReloadState> {
+    const state = await reloaded;
+    this.#observation?.certificates.load(loadedCertificates(this.#reloader.loaded));
+    return state;
+  }
+
+  /** What the admin server shows; there is none before there is one. */
+  async #observed(): Promise<Observation> {
+    if (this.#observation !== null) return this.#observation;
+    const { Observation } = await import("./observe/observation.ts");
+    this.#observation = new Observation({
+      liveBytes: () => this.#serving.liveBytes(),
+      routes: () =>
+        this.config.routes.map(({ name, listener }) => ({ name, limit: listener.maxConnections })),
+      reloadState: () => this.#reloader.state,
+      workers: () => 1,
+    });
+    this.#observation.certificates.load(loadedCertificates(this.#reloader.loaded));
+    return this.#observation;
+  }
+}
+
+function startLogOf({ logLevel, logFormat }: Config): Observer {
+  return startLog({ level: logLevel, format: logFormat });
+}
