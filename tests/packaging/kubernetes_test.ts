@@ -81,7 +81,9 @@ Deno.test("ports, probes and Services are about the addresses that are bound", a
   await using files = await mountedVolumes();
   const { routes, admin } = readConfigFile(files.config).config!;
   const ports = Object.fromEntries(container.ports.map((port: Manifest) => [port.name, port.containerPort]));
-  assert.equal(ports.postgresql, routes[0]!.listener.bindAddress.port);
+  const { bindAddress } = routes[0]!.listener;
+  assert.ok(bindAddress.kind === "tcp");
+  assert.equal(ports.postgresql, bindAddress.port);
   assert.equal(ports.admin, admin!.bindAddress.port);
   for (const probe of [container.startupProbe, container.readinessProbe]) {
     assert.deepEqual(probe.tcpSocket, { port: "postgresql" });
