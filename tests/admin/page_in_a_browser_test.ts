@@ -72,16 +72,19 @@ TESTS["nothing makes the page wider than the screen, from 320 pixels on"] = asyn
   answers.closed.push(refusedJson({ connection: `${long}y`, detail: long, client: `[${long}]:1` }));
   answers.certificates.push(certificateJson(5, { subject: long, sans: [long], issuer: long }));
   await using admin = startFakeAdmin({ ...answers, readiness: NOT_READY });
-  for (const width of [320, 1140, 1141, 1251, 1400]) {
-    const { page } = await browser.open(admin.address, { width });
-    await page.waitForSelector(".opener");
-    admin.send({ event: `some.${long}`, connection: long, level: long, route: long, [long]: long });
-    for (const view of VIEWS) {
-      await show(page, view);
-      await page.waitForSelector(view === "events" ? "table.feed" : ".opener");
-      for (const opener of await page.locator(".opener").all()) await opener.click();
-      assert.equal(await page.evaluate("document.documentElement.scrollWidth"), width, view);
+  const { page } = await browser.open(admin.address, { width: 320 });
+  await page.waitForSelector(".opener");
+  admin.send({ event: `some.${long}`, connection: long, level: long, route: long, [long]: long });
+  for (const view of VIEWS) {
+    await show(page, view);
+    await page.waitForSelector(view === "events" ? "table.feed" : ".opener");
+    for (const opener of await page.locator(".opener").all()) await opener.click();
+    for (const width of [320, 480, 761, 1140, 1141, 1251, 1400]) {
+      await page.setViewportSize({ width, height: 900 });
+      const wide = await page.evaluate("document.documentElement.scrollWidth");
+      assert.equal(wide, width, `${view}, ${width} pixels`);
     }
+    await page.setViewportSize({ width: 320, height: 900 });
   }
 };
 
