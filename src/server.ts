@@ -4,6 +4,7 @@ import { describeAddress } from "./connection/connect_backend.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { drainConnections } from "./connection/drain.ts";
 import { Gate } from "./connection/gate.ts";
+import { LentBackends } from "./connection/lent_backends.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import type { Route } from "./connection/route.ts";
 import { formatAddress } from "./connection/socket.ts";
@@ -35,7 +36,8 @@ export class Server implements Serving {
   /** Listens nowhere yet. */
   constructor({ observe, file, reserve = 0 }: ServerOptions) {
     const findRoute = (name: string) => this.#boundRoutes.find(({ config }) => config.name === name);
-    this.#surroundings = { observe, connections: new Set<Progress>(), findRoute };
+    const lentBackends = new LentBackends();
+    this.#surroundings = { observe, connections: new Set<Progress>(), findRoute, lentBackends };
     this.#listeners = new Listeners((accepted) => this.#gate.serve(accepted, this.#surroundings));
     this.#gate = new Gate({
       budget: new DescriptorBudget(file, reserve),

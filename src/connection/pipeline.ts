@@ -55,14 +55,21 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Started> {
 async function permit(
   started: Started,
   progress: Progress,
-  { findRoute }: Surroundings,
+  { findRoute, lentBackends }: Surroundings,
 ): Promise<Authorized> {
   const { appTimeoutMs } = started.route.config;
   const late = `App has not decided within ${appTimeoutMs} ms (app_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(appTimeoutMs, "app_failed", late));
   try {
     const options = { signal: deadline.signal, findRoute, startApp: progress.startApp };
-    return progress.authorized(await authorizeEach(started, options));
+    if (started.packet.kind === "cancel_request") {
+      const cancelRoutes = cancelRoutesOf(started, { findRoute, lentBackends });
+      return progress.authorized(await authorizeCancel({ ...started, cancelRoutes }, options));
+    }
+    const authorized = progress.authorized(await authorize(started, options));
+    const { route, backendRoute } = authorized;
+    if (backendRoute !== route) lentBackends.note(route.config.name, backendRoute.config.name);
+    return authorized;
   } finally {
     deadline.clear();
   }
@@ -89,13 +96,30 @@ async function openSession(authorized: Authorized, progress: Progress): Promise<
   }
 }
 
-/** A CancelRequest in clear is for one of several routes, and nothing tells which: each decides for itself. */
-async function authorizeEach(started: Started, options: AuthorizeOptions): Promise<Authorized> {
-  const { route, cancelRoutes = [route] } = started;
-  const admitted = await anyOf(cancelRoutes.map((route) => authorize({ ...started, route }, options)));
+/** The routes whose backends may know the session that a CancelRequest means: one each. */
+function cancelRoutesOf(
+  { route, cancelRoutes = [route] }: Started,
+  { findRoute, lentBackends }: Pick<Surroundings, "findRoute" | "lentBackends">,
+): readonly Route[] {
+  const lenders = cancelRoutes.flatMap(({ config }) => lentBackends.lendersTo(config.name));
+  const all = [...cancelRoutes, ...lenders.flatMap((name) => findRoute(name) ?? [])];
+  const byBackend = new Map(
+    [...all].reverse().map((each) => [JSON.stringify(each.config.backend.address), each]),
+  );
+  return [...byBackend.values()].reverse();
+}
+
+/** A CancelRequest names nobody, and nothing tells which of several routes it is for: each decides for itself. */
+async function authorizeCancel(
+  started: Started & { readonly cancelRoutes: readonly Route[] },
+  options: AuthorizeOptions,
+): Promise<Authorized> {
+  const admitted = await anyOf(
+    started.cancelRoutes.map((route) => authorize({ ...started, route }, options)),
+  );
   return {
     ...admitted[0]!,
-    ...(started.cancelRoutes && { cancelRoutes: admitted.map(({ route }) => route) }),
+    cancelRoutes: admitted.map(({ route }) => route),
     leave: () => admitted.forEach(({ leave }) => leave()),
   };
 }

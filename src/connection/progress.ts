@@ -19,6 +19,7 @@ import type { Deadline } from "./deadline.ts";
 import type { Secured } from "./handshake.ts";
 import { factsOf } from "./facts.ts";
 import type { Identified } from "./identify.ts";
+import type { LentBackends } from "./lent_backends.ts";
 import type { Accepted } from "./listen.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { Session } from "./relay.ts";
@@ -34,6 +35,7 @@ export interface Surroundings {
   readonly connections: Set<Progress>;
   /** The route of that name as it is now, for an app that chooses another's backend. */
   readonly findRoute: (name: string) => Route | undefined;
+  readonly lentBackends: LentBackends;
 }
 
 /** The record of one connection while it lives. */

@@ -69,6 +69,24 @@ Deno.test("every app of docs/scope.md does what the page says", async (t) => {
   });
 });
 
+Deno.test("the app of README.md does what it says", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const [, source] = /^```ts\n([^]*?)^```$/m.exec(readme)!;
+  const dir = await Deno.makeTempDir({ prefix: "pgtls-examples-" });
+  const { getUTCHours } = Date.prototype;
+  try {
+    await Deno.writeTextFile(join(dir, "policy.ts"), source!);
+    const { app } = await loadApp(join(dir, "policy.ts"));
+    Date.prototype.getUTCHours = () => 6;
+    assert.deepEqual(await decided(app, sessionOf("a")), ACCEPTED);
+    Date.prototype.getUTCHours = () => 5;
+    assert.equal(((await decided(app, sessionOf("a"))) as { message: string }).message, "closed until six");
+  } finally {
+    Date.prototype.getUTCHours = getUTCHours;
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("the types of the contract fit the apps of docs/scope.md that use them", async () => {
   await withExamples(async (dir) => {
     await Deno.writeTextFile(join(dir, "deno.json"), JSON.stringify({ compilerOptions: { strict: true } }));

@@ -69,6 +69,7 @@ Deno.test("/config is the configuration with its defaults, in the words of the f
     name: "orders",
     listener: MUTUAL,
     backend: { address: "[::1]:5433", tls_enabled: false },
+    keys: { allow: [{ client_cert_cn: "/(.*)/", users: ["\\1", "/\\1_ro/"], client_address: "10.0.0.0/8" }] },
   });
   const { text } = await ask(proxy.adminPort, "/config", { ca: ca.certPem });
   const config = JSON.parse(text);
@@ -79,6 +80,13 @@ Deno.test("/config is the configuration with its defaults, in the words of the f
   assert.equal(route.listener.mtls, true);
   assert.match(route.listener.server_key, /route0-listener-server_key\.pem$/);
   assert.equal(route.backend.address, "[::1]:5433");
+  const { client_cert_cn, users, client_address, databases } = route.allow[0];
+  assert.deepEqual([client_cert_cn, users, client_address, databases], [
+    ["/(.*)/"],
+    ["\\1", "/\\1_ro/"],
+    ["10.0.0.0/8"],
+    null,
+  ]);
   assert.match(config.admin.server_cert, /admin-server_cert\.pem$/);
   assert.doesNotMatch(text, /BEGIN|PRIVATE/);
   const secret = server.keyPem.split("\n")[1]!;

@@ -7,8 +7,9 @@ import { startEitherPostgres, startPlainPostgres } from "../support/postgres.ts"
 import { isEvent, listenerKeys, startTestProxy, type TestProxy } from "../support/proxy.ts";
 import { psql } from "../support/psql.ts";
 import { until } from "../support/closing_lines.ts";
-import { readPacket, startFakeBackend } from "../support/fake_backend.ts";
-import { answerTo, startupMessage } from "../support/raw_client.ts";
+import { readPacket, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
+import { answerTo, connectRaw, startupMessage } from "../support/raw_client.ts";
+import { type PeerStream, textOf } from "../support/peer_stream.ts";
 import { sClient } from "../support/s_client.ts";
 import { CANCEL_REQUEST } from "../wire/bytes.ts";
 import { decodeErrorResponse } from "../../src/wire/error_response.ts";
@@ -209,6 +210,44 @@ Deno.test("a CancelRequest goes through no app", async () => {
   assert.deepEqual((await proxy.closed(1)).map(({ reason }) => reason), ["cancel_forwarded"]);
   const { sqlstate } = decodeErrorResponse(await answerTo(proxy.ports[0]!, startupMessage()));
   assert.equal(sqlstate, "28000", "the app is there, and asked about sessions");
+});
+
+Deno.test("a CancelRequest reaches the backend that an app has sent a session of its route to", async () => {
+  const heard: Record<string, string[]> = { own: [], lent: [] };
+  const script = (name: string) => async (peer: PeerStream) => {
+    const packet = await readPacket(peer);
+    const isCancel = textOf(packet) === textOf(CANCEL_REQUEST);
+    heard[name]!.push(isCancel ? "cancel" : "session");
+    if (isCancel) return peer.end();
+    await peer.send(WELCOME);
+    await peer.closed();
+  };
+  await using own = await startFakeBackend(script("own"));
+  await using lent = await startFakeBackend(script("lent"));
+  const listener = { tls_enabled: false };
+  await using proxy = await startTestProxy(
+    {
+      app: acceptWith('{ backend: "lender" }'),
+      listener,
+      backend: { address: `127.0.0.1:${own.port}`, tls_enabled: false },
+    },
+    { name: "lender", listener, backend: { address: `127.0.0.1:${lent.port}`, tls_enabled: false } },
+  );
+  const [front, lender] = proxy.ports as [number, number];
+  await answerTo(front, CANCEL_REQUEST);
+  assert.deepEqual(heard, { own: ["cancel"], lent: [] }, "nothing has been lent yet");
+
+  await using client = await connectRaw(front);
+  await client.send(startupMessage());
+  await client.read(WELCOME.length);
+  await answerTo(front, CANCEL_REQUEST);
+  assert.deepEqual(heard, { own: ["cancel", "cancel"], lent: ["session", "cancel"] });
+  await answerTo(lender, CANCEL_REQUEST);
+  assert.deepEqual(heard["own"], ["cancel", "cancel"], "the lender's own go nowhere else");
+  client.end();
+  await client.readAll();
+  const closed = await proxy.closed(4);
+  assert.deepEqual(closed[1]!.backend, `127.0.0.1:${own.port}, 127.0.0.1:${lent.port}`);
 });
 
 Deno.test("a name that PostgreSQL would read as another one is refused before an app is asked", async () => {

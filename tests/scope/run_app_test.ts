@@ -313,11 +313,11 @@ Deno.test("AppRun tells an app that has not decided that the connection is gone"
   const seen: string[] = [];
   const { run, reports } = start(async (_: Scope, receive: TestReceive, send: TestSend) => {
     seen.push((await receive()).type, (await receive()).type);
-    await send(ACCEPT);
+    await send(ACCEPT).catch((error) => seen.push(error.name));
   });
   run.disconnect(END);
   await turn();
-  assert.deepEqual(seen, ["postgresql.connect", "postgresql.disconnect"]);
+  assert.deepEqual(seen, ["postgresql.connect", "postgresql.disconnect", "ConnectionOver"]);
   assert.deepEqual(reports, []);
 });
 
