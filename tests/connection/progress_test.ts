@@ -47,3 +47,10 @@ function makeProgress(): Progress {
     lentBackends: new LentBackends(),
   });
 }
+
+Deno.test("Progress and its sockets are let go of, also when its app never returns", async () => {
+  const program = new URL("../support/stuck_apps.ts", import.meta.url).href;
+  const args = ["run", "-A", "--quiet", "--no-check", "--v8-flags=--expose-gc", program];
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert.equal(new TextDecoder().decode(stdout), "5 stuck, 0 held\n", new TextDecoder().decode(stderr));
+});

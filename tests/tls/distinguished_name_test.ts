@@ -141,6 +141,47 @@ Deno.test("formatDistinguishedName prints what openssl x509 -nameopt RFC2253,-es
   }
 });
 
+Deno.test("formatDistinguishedName knows every type of RFC 4519 and PKCS #9 by the name OpenSSL prints", () => {
+  const rfc4519 = [
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    31,
+  ];
+  const more4519 = [32, 33, 34, 35, 41, 42, 43, 44, 45, 46, 47, 49, 50, 51];
+  const types = [
+    ...[...rfc4519, ...more4519].map((arc) => `2.5.4.${arc}`),
+    ...[1, 25].map((arc) => `0.9.2342.19200300.100.1.${arc}`),
+    ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21].map((arc) => `1.2.840.113549.1.9.${arc}`),
+  ];
+  const name = nameOf(types.map((type) => [[type, UTF8, "x"]]));
+  const printed = formatDistinguishedName(name);
+  assert.equal(printed, opensslSubject(certificateOf(name)));
+  assert.doesNotMatch(printed, /#|\d=/);
+});
+
 Deno.test("formatDistinguishedName prints everything on one line", () => {
   const octets = Uint8Array.from({ length: 0x80 }, (_, octet) => octet);
   assert.match(formatDistinguishedName(nameOf([[[CN, UTF8, octets]]])), /^CN=[\x20-\x7e]+$/);
