@@ -1,5 +1,6 @@
 /** The live page in headless Chromium, served by pgtls itself, while real psql clients come, work, go and are refused. */
 import assert from "node:assert/strict";
+import { ask } from "../support/admin_client.ts";
 import { findBarriers } from "../support/axe.ts";
 import { type Page, startBrowser, type TestBrowser, type WatchedPage } from "../support/browser.ts";
 import { openCuttablePort } from "../support/cuttable_port.ts";
@@ -129,6 +130,34 @@ const TESTS: Record<string, (stage: Stage) => Promise<void>> = {
     }
     assert.deepEqual(await findBarriers(page), []);
     assert.deepEqual(watched.complaints, []);
+  },
+
+  async "a renewed certificate shows its new end at once, and a broken one that the old goes on"(stage) {
+    const { dir, adminPort } = stage.proxy;
+    const files = [
+      `${dir}/route0-listener-server_cert.pem`,
+      `${dir}/route0-listener-server_key.pem`,
+    ] as const;
+    await using watched = await openPage(stage, "certificates");
+    const { page } = watched;
+    const listener = page.locator("tr.opening:has-text('listener, shown to clients')");
+    await listener.locator("text=29 days left").waitFor();
+    const notAfter = new Date(Date.now() + 60.5 * 24 * 60 * 60 * 1000);
+    const renewed = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost"], notAfter });
+    await Deno.writeTextFile(files[0], renewed.chainPem);
+    await Deno.writeTextFile(files[1], renewed.keyPem);
+    assert.equal((await ask(adminPort, "/reload", { method: "POST" })).status, 200);
+    await listener.locator("text=60 days left").waitFor();
+    await Deno.writeTextFile(files[0], "broken");
+    assert.equal((await ask(adminPort, "/reload", { method: "POST" })).status, 422);
+    await page.waitForSelector("text=changed less than it was asked to");
+    await page.waitForSelector(".banner >> text=/server_cert/");
+    assert.equal(await listener.locator("text=60 days left").count(), 1);
+    assert.deepEqual(await findBarriers(page), []);
+    assert.deepEqual(watched.complaints, []);
+    await Deno.writeTextFile(files[0], renewed.chainPem);
+    assert.equal((await ask(adminPort, "/reload", { method: "POST" })).status, 200);
+    await page.waitForSelector("text=changed less than it was asked to", { state: "detached" });
   },
 
   async "axe finds no serious barrier in the dark, and 320 pixels are enough"(stage) {
