@@ -1,13 +1,13 @@
 /** Serves connections in this isolate: where listeners, routes and the path of a connection meet. */
 
-import { describeAddress } from "./connection/connect_backend.ts";
+import type { Address } from "./config/types.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { drainConnections } from "./connection/drain.ts";
 import { Gate } from "./connection/gate.ts";
 import { LentBackends } from "./connection/lent_backends.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import type { Route } from "./connection/route.ts";
-import { formatAddress } from "./connection/socket.ts";
+import { describeAddress } from "./connection/socket.ts";
 import type { LoadedRoute } from "./load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "./observe/events.ts";
 import { Lifespans, type RouteApp } from "./scope/lifespans.ts";
@@ -48,7 +48,11 @@ export class Server implements Serving {
 
   get addresses(): readonly BoundAddress[] {
     return this.#listeners.bound.flatMap(({ endpoint, listener }) =>
-      endpoint.routes.map(({ config }) => ({ route: config.name, index: config.index, ...listener.address }))
+      endpoint.routes.map(({ config }) => ({
+        route: config.name,
+        index: config.index,
+        ...hostAndPort(listener.address),
+      }))
     ).sort((one, other) => one.index - other.index);
   }
 
@@ -115,11 +119,16 @@ function appOf({ app, config: { name, index, appTimeoutMs } }: LoadedRoute): Rou
 }
 
 function listenerEvents(event: "listener.bound" | "listener.closed", bound: Bound): PgtlsEvent[] {
-  const { host, port } = bound.listener.address;
   return bound.endpoint.routes.map(({ config: { name: route, backend } }) => ({
     event,
     route,
-    address: formatAddress(host, port),
+    address: describeAddress(bound.listener.address),
     backend: describeAddress(backend.address),
   }));
+}
+
+function hostAndPort(address: Address): Pick<BoundAddress, "host" | "port"> {
+  return address.kind === "unix"
+    ? { host: address.path, port: 0 }
+    : { host: address.host, port: address.port };
 }

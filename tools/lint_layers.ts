@@ -138,6 +138,7 @@ const BELOW_CLI: ReadonlySet<string> = new Set(["cli", "demo"]);
 
 const STAGES: ReadonlySet<string> = new Set([
   "listen",
+  "read_proxy_header",
   "negotiate",
   "choose_route",
   "handshake",
@@ -176,7 +177,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   ip_address: { values: [], packages: NO_PACKAGES, pure: true },
   printable: { values: [], packages: NO_PACKAGES, pure: true },
   version: { values: [], packages: NO_PACKAGES, pure: true },
-  wire: { values: ["wire", "errors"], packages: NO_PACKAGES, pure: true },
+  wire: { values: ["wire", "errors", "ip_address"], packages: NO_PACKAGES, pure: true },
   // node:path only computes, and files are read by two modules alone.
   config: { values: ["config", "errors", "ip_address"], packages: /^(zod|node:path)$/, pure: true },
   "config/types": { values: [], packages: NO_PACKAGES, pure: true },
@@ -204,7 +205,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "scope/load_app": { values: ["scope", "errors", "config/snapshot"], packages: NO_SOCKETS },
   auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },
   connection: {
-    values: ["connection", "wire", "tls", "scope", "auth", "errors"],
+    values: ["connection", "wire", "tls", "scope", "auth", "errors", "ip_address"],
     types: ["config/types", "observe/events"],
   },
   observe: {

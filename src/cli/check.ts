@@ -1,8 +1,7 @@
 /** `pgtls check`: everything that can be known to be wrong before a client connects. */
 
 import type { Config } from "../config/types.ts";
-import { describeAddress } from "../connection/connect_backend.ts";
-import { formatAddress } from "../connection/socket.ts";
+import { describeAddress } from "../connection/socket.ts";
 import { formatProblem } from "../errors.ts";
 import { load, type LoadedRoute } from "../load.ts";
 import { probeRoute } from "./probe.ts";
@@ -30,10 +29,10 @@ export async function runCheck(options: CheckOptions): Promise<number> {
 
 function describeRoutes(config: Config): string {
   const routes = config.routes.map(({ name, listener, backend }) => {
-    const { host, port } = listener.bindAddress;
     const client = listener.tlsEnabled ? `TLS, mtls = ${JSON.stringify(listener.mtls)}` : "plaintext";
+    const names = listener.serverNames.length > 0 ? ` for ${listener.serverNames.join(", ")}` : "";
     const server = backend.tlsEnabled ? `verified TLS, tls_verify = "${backend.tlsVerify}"` : "plaintext";
-    return `\n  ${name}: ${formatAddress(host, port)} (${client}) -> ${
+    return `\n  ${name}: ${describeAddress(listener.bindAddress)}${names} (${client}) -> ${
       describeAddress(backend.address)
     } (${server})`;
   });

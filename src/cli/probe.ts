@@ -1,12 +1,8 @@
 /** Connects to one route's backend as the proxy would, and says what its clients will see. */
 
 import type { RouteConfig } from "../config/types.ts";
-import {
-  type Backend,
-  connectBackend,
-  connectDeadline,
-  describeAddress,
-} from "../connection/connect_backend.ts";
+import { type Backend, connectBackend, connectDeadline } from "../connection/connect_backend.ts";
+import { describeAddress } from "../connection/socket.ts";
 import { describeFailure } from "../errors.ts";
 import type { RouteMaterial } from "../tls/material.ts";
 import { describeFacts } from "./tls_text.ts";

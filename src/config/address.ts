@@ -28,6 +28,11 @@ export function parseBackendAddress(text: string): Address | null {
   return address === null || address.port === 0 ? null : address;
 }
 
+/** Reads the address of a listener: `host:port`, port 0 = any free one, or the absolute path of a unix socket. */
+export function parseListenAddress(text: string): Address | null {
+  return text.startsWith("/") ? parseBackendAddress(text) : parseTcpAddress(text);
+}
+
 /**
  * Reads a name to send as SNI and to verify: a DNS name or an IP address, without port, brackets, wildcard or
  * trailing dot (RFC 6066 section 3 forbids the dot).
@@ -58,19 +63,24 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Whether two listeners cannot both be bound: the same port, and hosts of which one covers the other. */
-export function isListenerConflict(one: TcpAddress, other: TcpAddress): boolean {
+export function isListenerConflict(one: Address, other: Address): boolean {
+  if (one.kind === "unix" || other.kind === "unix") return isSameListener(one, other);
   if (one.port !== other.port || one.port === 0) return false;
   if (isSameHost(one.host, other.host)) return true;
   return isWildcardFor(one.host, other.host) || isWildcardFor(other.host, one.host);
 }
 
-/** Whether two listeners are one: the same port, not any free one, on the same host. */
-export function isSameListener(one: TcpAddress, other: TcpAddress): boolean {
+/** Whether two listeners are one: the same port, not any free one, on the same host; or the same path. */
+export function isSameListener(one: Address, other: Address): boolean {
+  if (one.kind === "unix" || other.kind === "unix") {
+    return one.kind === "unix" && other.kind === "unix" && one.path === other.path;
+  }
   return one.port === other.port && one.port !== 0 && one.host === other.host;
 }
 
 /** Whether a connection to `backend` comes back to `listener`: pgtls would dial itself without end. */
-export function isLoop(listener: TcpAddress, backend: Address): boolean {
+export function isLoop(listener: Address, backend: Address): boolean {
+  if (listener.kind === "unix") return isSameListener(listener, backend);
   if (backend.kind === "unix" || backend.port !== listener.port) return false;
   if (isSameHost(listener.host, backend.host)) return true;
   // Another host's name behind a wildcard listener is the usual setup, not a loop.

@@ -67,6 +67,7 @@ function buildListener(table: RouteTable["listener"], folder: string): ListenerC
     minTlsVersion: table.min_tls_version,
     unsafeAllowPlaintext: table.unsafe_allow_plaintext,
     plaintextCancel: table.plaintext_cancel,
+    proxyProtocolFrom: table.proxy_protocol_from,
     startupTimeoutMs: table.startup_timeout,
     maxConnections: table.max_connections,
     idleTimeoutMs: table.idle_timeout,

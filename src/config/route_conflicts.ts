@@ -60,11 +60,11 @@ function addressConflict(route: RouteSketch, earlier: readonly RouteSketch[]): P
   return sharingProblems(sketchOf(route), sharing.map(sketchOf), show(listener));
 }
 
-function isConflict(one: TcpAddress | undefined, other: TcpAddress): boolean {
+function isConflict(one: Address | undefined, other: Address): boolean {
   return one !== undefined && isListenerConflict(one, other);
 }
 
-function boundOf({ listener }: RouteSketch): TcpAddress | undefined {
+function boundOf({ listener }: RouteSketch): Address | undefined {
   return listener?.bind_address;
 }
 

@@ -18,7 +18,14 @@ export function checkRoute(route: Route): void {
 
 /** Reports what the keys of `[proxy.listener]` say against one another. */
 export function checkListener(listener: Listener): void {
-  const { tls_enabled, mtls, unsafe_allow_plaintext, server_names } = listener.values;
+  const { bind_address, tls_enabled, mtls, unsafe_allow_plaintext, server_names, proxy_protocol_from } =
+    listener.values;
+  if (bind_address?.kind === "unix" && (proxy_protocol_from?.length ?? 0) > 0) {
+    listener.report(
+      "proxy_protocol_from",
+      "Cannot combine with a unix socket: its clients have no address, expected a TCP bind_address",
+    );
+  }
   if (tls_enabled === undefined) return;
   if (!tls_enabled) return refuseWithoutTls(listener, LISTENER_TLS_KEYS);
   for (const key of ["server_cert", "server_key"] as const) {

@@ -16,6 +16,8 @@ import {
   duration,
   fileName,
   flag,
+  ipRanges,
+  listenAddress,
   mtls,
   patterns,
   routeName,
@@ -25,7 +27,9 @@ import {
 
 /** Keys of `[proxy.listener]`. */
 export const listenerKeys = {
-  bind_address: bindAddress().describe("Address to listen on: host:port. Port 0 takes any free port."),
+  bind_address: listenAddress().describe(
+    "Address to listen on: host:port, or the absolute path of a unix socket. Port 0 takes any free port.",
+  ),
   tls_enabled: flag().default(true).describe(
     "false makes a plaintext listener: for clients that cannot do TLS. The keys about certificates must then be absent.",
   ),
@@ -53,6 +57,9 @@ export const listenerKeys = {
   ),
   plaintext_cancel: flag().default(true).describe(
     "Forward a CancelRequest that arrives outside TLS. Ctrl-C in psql before version 17 always does.",
+  ),
+  proxy_protocol_from: ipRanges().default([]).describe(
+    "IP ranges (CIDR) of load balancers. They must begin each connection with a PROXY protocol header, version 1 or 2; from anybody else one is refused.",
   ),
   startup_timeout: duration("1h", { zero: false }).prefault("10s").describe(
     "Time a client has from connecting to a complete StartupMessage.",
@@ -178,5 +185,4 @@ export type ConfigFile = z.output<typeof configSchema>;
 /** Keys of later versions. Ignoring one could let in people whom the operator meant to keep out. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   "auth",
-  "proxy_protocol_from",
 ]);

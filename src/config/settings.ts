@@ -6,7 +6,13 @@
  */
 
 import { z } from "zod";
-import { parseBackendAddress, parseServerName, parseServerNamePattern, parseTcpAddress } from "./address.ts";
+import {
+  parseBackendAddress,
+  parseListenAddress,
+  parseServerName,
+  parseServerNamePattern,
+  parseTcpAddress,
+} from "./address.ts";
 import { formatIpRange, parseIpRange } from "../ip_address.ts";
 import { DURATION_PATTERN, parseDuration } from "./duration.ts";
 import { readPattern } from "./pattern.ts";
@@ -64,16 +70,16 @@ export function duration(longest: string, options: { readonly zero: boolean }) {
   );
 }
 
-/** Where a listener is bound: host and port, port 0 = any free one. */
+/** Where the admin server is bound: host and port, port 0 = any free one. */
 export function bindAddress() {
-  const expected = 'an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432"';
-  return z.string({ error: expected }).transform((text, context) => {
-    const address = parseTcpAddress(text);
-    if (address !== null) return address;
-    const message = text.startsWith("/") ? `${expected}; listeners are TCP only in this version` : expected;
-    context.issues.push({ code: "custom", message, input: text });
-    return z.NEVER;
-  });
+  return parsed('an address such as "127.0.0.1:9432", "[::1]:9432" or "localhost:9432"', parseTcpAddress);
+}
+
+/** Where a listener is bound: host and port, port 0 = any free one, or the absolute path of a unix socket. */
+export function listenAddress() {
+  const expected = 'an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432", ' +
+    'or the absolute path of a socket such as "/run/pgtls/.s.PGSQL.6432"';
+  return parsed(expected, parseListenAddress);
 }
 
 /** Where a backend is: host and port, or the absolute path of a unix socket. */
@@ -134,6 +140,17 @@ function listOf<Value>(
       }
       return values;
     });
+}
+
+/** IP ranges, in CIDR notation once read. */
+export function ipRanges() {
+  const expected =
+    'a list of IP ranges such as "10.0.0.0/8" or "2001:db8::/32", without bits set behind the prefix';
+  const range = parsed(expected, (text) => {
+    const range = parseIpRange(text);
+    return range && formatIpRange(range);
+  });
+  return z.array(range, { error: expected }).max(1_000, { error: expected });
 }
 
 /** The name of a route, as logs and metrics show it. */

@@ -77,4 +77,7 @@ function disagreements({ place, values }: ListenerSketch, first: ListenerSketch)
   });
 }
 
-const COMMON_KEYS = ["startup_timeout"] as const satisfies readonly (keyof typeof listenerKeys)[];
+const COMMON_KEYS = [
+  "startup_timeout",
+  "proxy_protocol_from",
+] as const satisfies readonly (keyof typeof listenerKeys)[];

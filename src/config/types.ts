@@ -16,7 +16,7 @@ export type TlsVersion = "1.2" | "1.3";
 
 /** `[proxy.listener]`. File paths are absolute. */
 export interface ListenerConfig {
-  readonly bindAddress: TcpAddress;
+  readonly bindAddress: Address;
   readonly tlsEnabled: boolean;
   /** Absolute path; `null` if and only if `tlsEnabled` is false. */
   readonly serverCert: string | null;
@@ -30,6 +30,8 @@ export interface ListenerConfig {
   readonly minTlsVersion: TlsVersion;
   readonly unsafeAllowPlaintext: boolean;
   readonly plaintextCancel: boolean;
+  /** IP ranges in CIDR notation: load balancers that send a PROXY protocol header. */
+  readonly proxyProtocolFrom: readonly string[];
   readonly startupTimeoutMs: number;
   /** 0 = no limit. */
   readonly maxConnections: number;

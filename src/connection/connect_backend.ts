@@ -1,8 +1,8 @@
 /** Stage 7: dial the backend, negotiate TLS, verify it. Takes `Authorized`, gives `Connected`. */
 
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Address, BackendConfig, RouteConfig } from "../config/types.ts";
+import type { BackendConfig, RouteConfig } from "../config/types.ts";
 import { type ErrorAnswer, ProtocolError, StageError } from "../errors.ts";
 import { ALPN_POSTGRESQL } from "../tls/acceptor.ts";
 import { type ConnectorOptions, connectTls } from "../tls/connector.ts";
@@ -13,7 +13,8 @@ import { type VerifiedPeer, verifyBackend } from "../tls/verify.ts";
 import { BackendNegotiation } from "../wire/backend_negotiation.ts";
 import { MAX_STARTUP_PACKET_BYTES } from "../wire/startup_packet.ts";
 import { Deadline } from "./deadline.ts";
-import { formatAddress, ignore, readSome } from "./socket.ts";
+import { dial, type DialOptions } from "./dial.ts";
+import { describeAddress, readSome } from "./socket.ts";
 
 /** A connection to the backend on which PostgreSQL may be spoken. */
 export interface Backend {
@@ -22,14 +23,6 @@ export interface Backend {
   /** The proof that it is the right one; `null` if and only if the route's backend leg is plaintext. */
   readonly peer: VerifiedPeer | null;
   readonly tls: TlsFacts | null;
-}
-
-/** What the stages that dial need of their caller. */
-export interface DialOptions {
-  /** Ends the attempt; see {@linkcode connectDeadline}. */
-  readonly signal: AbortSignal;
-  /** Told of each socket as soon as it exists, so that the caller can destroy it whatever happens. */
-  readonly onSocket: (socket: Socket) => void;
 }
 
 /** `connect_timeout`, which covers TCP, TLS and verification; the longest of several. The caller clears it. */
@@ -80,43 +73,6 @@ export async function secureBackend(socket: Socket, options: SecureOptions): Pro
     throw new StageError("backend_tls_refused", 'Backend did not select ALPN protocol "postgresql"');
   }
   return secured;
-}
-
-/**
- * Connects the TCP or unix socket.
- *
- * @throws {StageError} `backend_unreachable`, or the signal's reason.
- */
-export function dial(address: Address, { signal, onSocket }: DialOptions): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const target = address.kind === "unix"
-      ? { path: address.path }
-      : { host: address.host, port: address.port };
-    const socket = connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true });
-    onSocket(socket);
-    // What listens no longer is let go: an idle session must not keep its first second in memory.
-    const settle = (finish: () => void) => {
-      signal.removeEventListener("abort", onAbort);
-      socket.removeListener("error", onError);
-      socket.removeListener("close", onClose);
-      socket.removeListener("connect", onConnect);
-      finish();
-    };
-    const onAbort = () => settle(() => reject(signal.reason));
-    const onError = (error: Error) => settle(() => reject(unreachable(error.message, error)));
-    // Destroyed by a drain that ran out of patience: there is no other event then.
-    const onClose = () => settle(() => reject(unreachable("it was given up")));
-    const onConnect = () => settle(() => resolve(socket));
-    signal.addEventListener("abort", onAbort);
-    socket.on("error", ignore);
-    socket.on("error", onError);
-    socket.on("close", onClose);
-    socket.on("connect", onConnect);
-  });
-}
-
-function unreachable(detail: string, cause?: Error): StageError {
-  return new StageError("backend_unreachable", `Could not connect to the backend: ${detail}`, { cause });
 }
 
 /** Asks for TLS the way PostgreSQL does; afterwards the socket stands before the handshake. */
@@ -198,11 +154,6 @@ function verify(secured: TLSSocket, material: BackendMaterial): Pick<Backend, "p
     const message = error instanceof Error ? error.message : String(error);
     throw new StageError("backend_untrusted", `Backend is not trusted: ${message}`, { cause: error });
   }
-}
-
-/** The backend's address as logs show it. */
-export function describeAddress(address: Address): string {
-  return address.kind === "unix" ? address.path : formatAddress(address.host, address.port);
 }
 
 // PostgreSQL's own, such as "sorry, too many clients already", have less than half of it.

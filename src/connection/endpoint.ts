@@ -1,7 +1,10 @@
 /** One address pgtls listens on, and the routes reached through it. */
 
-import type { ListenerConfig, TcpAddress } from "../config/types.ts";
+import { type IpRange, isInRange, parseIp, parseIpRange } from "../ip_address.ts";
+import type { Address, ListenerConfig } from "../config/types.ts";
+import { RateLimit } from "./rate_limit.ts";
 import type { Route } from "./route.ts";
+import { Startups } from "./startups.ts";
 
 /**
  * What a connection is accepted on. The routes are replaced whole: a connection that has found its route keeps it,
@@ -9,11 +12,15 @@ import type { Route } from "./route.ts";
  */
 export class Endpoint {
   /** As configured; port 0 = any free one. */
-  readonly address: TcpAddress;
+  readonly address: Address;
+  /** Clients that have not said yet what they want. */
+  readonly startups = new Startups();
+  /** CancelRequests: their keys may be guessed, and each costs a connection to a backend. */
+  readonly cancelRate = new RateLimit(CANCEL_RATE);
   #table: RouteTable;
 
   /** @param routes At least one; several have different server names. */
-  constructor(address: TcpAddress, routes: readonly Route[]) {
+  constructor(address: Address, routes: readonly Route[]) {
     this.address = address;
     this.#table = tableOf(routes);
   }
@@ -30,6 +37,18 @@ export class Endpoint {
   /** What its routes agree on, because it counts before one of them is chosen. */
   get common(): Pick<ListenerConfig, "tlsEnabled" | "startupTimeoutMs"> {
     return this.#table.routes[0]!.config.listener;
+  }
+
+  /**
+   * Whether a peer has to say whose connection it passes on (`proxy_protocol_from`).
+   *
+   * @param peer Its IP address; `undefined` if it is gone.
+   */
+  expectsProxyHeader(peer: string | undefined): boolean {
+    const { proxyRanges } = this.#table;
+    if (proxyRanges.length === 0 || peer === undefined) return false;
+    const address = parseIp(peer);
+    return address !== null && proxyRanges.some((range) => isInRange(address, range));
   }
 
   /** The route of a client that names no server, or one that no route has; `null` if there is none for it. */
@@ -58,6 +77,7 @@ interface RouteTable {
   readonly routes: readonly Route[];
   readonly names: ReadonlyMap<string, Route>;
   readonly defaultRoute: Route | null;
+  readonly proxyRanges: readonly IpRange[];
 }
 
 function tableOf(routes: readonly Route[]): RouteTable {
@@ -65,10 +85,18 @@ function tableOf(routes: readonly Route[]): RouteTable {
     routes.flatMap((route) => route.config.listener.serverNames.map((name) => [name, route] as const)),
   );
   const defaultRoute = routes.find(({ config }) => config.listener.serverNames.length === 0) ?? null;
-  return { routes, names, defaultRoute };
+  const [first] = routes;
+  const proxyRanges = first!.config.listener.proxyProtocolFrom.map((text) => parseIpRange(text)!);
+  return { routes, names, defaultRoute, proxyRanges };
 }
 
 /** A wildcard stands for one label. */
 function wildcardOf(name: string): string {
   return `*${name.slice(Math.max(name.indexOf("."), 0))}`;
 }
+
+/**
+ * A person, or a pool that ends, cancels some dozens at once. A key of 32 bits is found after 2^31 attempts on average:
+ * at 20 a second in more than three years.
+ */
+const CANCEL_RATE = { burst: 100, perSecond: 20 } as const;

@@ -1,8 +1,10 @@
 /** Stage 1: bind an address and accept. Gives `Accepted`. */
 
 import { createServer, type Server, type Socket } from "node:net";
+import type { Address } from "../config/types.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { formatAddress, ignore } from "./socket.ts";
+import { formatAddress, ignore, KEEP_ALIVE_MS } from "./socket.ts";
+import { removeStaleSocket } from "./unix_socket.ts";
 
 /** A TCP connection nobody has spoken on yet. */
 export interface Accepted {
@@ -10,8 +12,12 @@ export interface Accepted {
   readonly id: string;
   readonly endpoint: Endpoint;
   readonly socket: Socket;
-  /** `address:port` of the client. */
+  /** `address:port` of the client, or `unix`; behind a load balancer as its PROXY protocol header says. */
   readonly client: string;
+  /** `address:port` of the load balancer that sent such a header; `null` if none did. */
+  readonly proxy: string | null;
+  /** Bytes of that header, which are not the client's. */
+  readonly headerBytes: number;
   /** `performance.now()` of the accept, in milliseconds. */
   readonly acceptedAt: number;
 }
@@ -19,7 +25,7 @@ export interface Accepted {
 /** A bound listener. */
 export interface Listener {
   /** The address bound, with the port the system chose where the configuration says 0. */
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
   /**
    * Accepts who is waiting, then stops accepting; open connections live on.
    *
@@ -41,14 +47,13 @@ export interface Listener {
  * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
  */
 export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => void): Promise<Listener> {
-  const { host, port } = endpoint.address;
   let accepted = 0;
   const onConnection = (socket: Socket) => {
     accepted++;
     serve(accept(socket, endpoint));
   };
-  let server = await bind({ host, port }, onConnection);
-  const address = addressOf(server, host);
+  let server = await bindAnew(endpoint.address, onConnection);
+  const address = boundAddress(server, endpoint.address);
   return {
     address,
     close: async () => {
@@ -57,17 +62,31 @@ export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => 
     },
     renew: async () => {
       await close(server);
-      server = await bind(address, onConnection);
+      server = await bindAnew(address, onConnection);
     },
   };
 }
 
-function bind(address: Listener["address"], onConnection: (socket: Socket) => void): Promise<Server> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true });
+/** Binds; in the place of a socket file, too, that a process which is gone has left behind. */
+async function bindAnew(address: Address, onConnection: (socket: Socket) => void): Promise<Server> {
+  try {
+    return await bind(address, onConnection);
+  } catch (error) {
+    const isTaken = (error as { code?: string }).code === "EADDRINUSE";
+    if (address.kind !== "unix" || !isTaken || !await removeStaleSocket(address.path)) throw error;
+    return await bind(address, onConnection);
+  }
+}
+
+function bind(address: Address, onConnection: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.on("connection", onConnection);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ ...address, backlog: BACKLOG }, () => {
+    const target = address.kind === "unix"
+      ? { path: address.path }
+      : { host: address.host, port: address.port };
+    server.listen({ ...target, backlog: BACKLOG }, () => {
       server.removeListener("error", reject);
       // Deno reports no accept error at all; see gate.ts for the one that matters.
       server.on("error", ignore);
@@ -79,19 +98,28 @@ function bind(address: Listener["address"], onConnection: (socket: Socket) => vo
 function accept(socket: Socket, endpoint: Endpoint): Accepted {
   // Whatever happens on the wire is somebody's to read as an event; it must never end the process.
   socket.on("error", ignore);
+  const isUnix = endpoint.address.kind === "unix";
+  if (!isUnix) {
+    // Deno takes no notice of these among the options of a server.
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  }
   return {
     id: `c-${crypto.randomUUID().slice(0, 8)}`,
     endpoint,
     socket,
-    client: formatAddress(socket.remoteAddress, socket.remotePort),
+    client: isUnix ? UNIX_CLIENT : formatAddress(socket.remoteAddress, socket.remotePort),
+    proxy: null,
+    headerBytes: 0,
     acceptedAt: performance.now(),
   };
 }
 
-function addressOf(server: Server, host: string): { host: string; port: number } {
+function boundAddress(server: Server, configured: Address): Address {
+  if (configured.kind === "unix") return configured;
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Cannot read the bound address");
-  return { host, port: address.port };
+  return { ...configured, port: address.port };
 }
 
 /** Waits until a look at the accept queue has found nobody; for a bounded time, for new clients may never stop. */
@@ -114,6 +142,9 @@ function close(server: Server): Promise<void> {
     resolve();
   });
 }
+
+/** What a client of a unix socket is called, which has no address. */
+const UNIX_CLIENT = "unix";
 
 // What PostgreSQL asks for with max_connections = 256 or more; the kernel caps it at net.core.somaxconn.
 const BACKLOG = 512;

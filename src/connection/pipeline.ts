@@ -5,7 +5,7 @@
  * closes, logs or counts: that is done here, once, whatever happened.
  */
 
-import { describeFailure } from "../errors.ts";
+import { describeFailure, StageError } from "../errors.ts";
 import { authorize, type Authorized, type AuthorizeOptions } from "./authorize.ts";
 import { chooseRoute } from "./choose_route.ts";
 import { connectBackend, connectDeadline } from "./connect_backend.ts";
@@ -17,6 +17,7 @@ import type { Accepted } from "./listen.ts";
 import { negotiate } from "./negotiate.ts";
 import { Progress, type Surroundings } from "./progress.ts";
 import type { Route } from "./route.ts";
+import { readProxyHeader } from "./read_proxy_header.ts";
 import { relay, type Session } from "./relay.ts";
 import { readStartup, type Started } from "./startup.ts";
 
@@ -40,13 +41,17 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Started> {
   const { startupTimeoutMs } = accepted.endpoint.common;
   const late = `No StartupMessage within ${startupTimeoutMs} ms (startup_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(startupTimeoutMs, "startup_timeout", late));
+  let leave = () => {};
   try {
-    const negotiated = progress.negotiated(await negotiate(accepted, deadline.signal));
+    leave = await accepted.endpoint.startups.enter(accepted.client, deadline);
+    const announced = progress.announced(await readProxyHeader(accepted, deadline.signal));
+    const negotiated = progress.negotiated(await negotiate(announced, deadline.signal));
     const routed = progress.routed(await chooseRoute(negotiated, deadline.signal));
     const secured = progress.secured(await handshake(routed, deadline.signal));
     const identified = progress.identified(identify(secured));
     return progress.started(await readStartup(identified, deadline.signal));
   } finally {
+    leave();
     deadline.clear();
   }
 }
@@ -114,6 +119,9 @@ async function authorizeCancel(
   started: Started & { readonly cancelRoutes: readonly Route[] },
   options: AuthorizeOptions,
 ): Promise<Authorized> {
+  if (!started.endpoint.cancelRate.take(started.client)) {
+    throw new StageError("limit_reached", "Cannot forward more CancelRequests from this network for now");
+  }
   const admitted = await anyOf(
     started.cancelRoutes.map((route) => authorize({ ...started, route }, options)),
   );

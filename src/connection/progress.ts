@@ -40,7 +40,7 @@ export interface Surroundings {
 
 /** The record of one connection while it lives. */
 export class Progress {
-  readonly #accepted: Accepted;
+  #accepted: Accepted;
   readonly #surroundings: Surroundings;
   readonly #sockets: Socket[] = [];
   #state: State = "accepted";
@@ -86,6 +86,13 @@ export class Progress {
     this.#app = new AppRun(app, scope, { failed, revoked: (error) => this.stop(error), graceMs });
     return this.#app;
   };
+  /** Who the client is; only a load balancer makes this another one than the socket's peer. */
+  announced(accepted: Accepted): Accepted {
+    this.#accepted = accepted;
+    const { proxy } = accepted;
+    if (proxy !== null) this.#step({ event: "proxy_header.received", proxy });
+    return accepted;
+  }
 
   negotiated(negotiated: Negotiated): Negotiated {
     this.#step({ event: "negotiation.completed", transport: negotiated.transport.kind });
@@ -249,10 +256,12 @@ export class Progress {
 
   #closingLine(reason: CloseReason, failure: Failure | null, cause: unknown): Body<"connection.closed"> {
     const { from_client, from_backend } = this.#relayedBytes();
+    const { proxy } = this.#accepted;
     return {
       event: "connection.closed",
       reason,
       detail: failure?.detail ?? null,
+      ...(proxy !== null && { proxy }),
       ...this.#names(),
       backend: this.#backends.map(({ address }) => address).join(", ") || null,
       bytes_from_client: from_client,
@@ -265,8 +274,9 @@ export class Progress {
   }
 
   #relayedBytes(): RelayedBytes {
-    const client = this.#secured?.stream ?? this.#accepted.socket;
-    return { from_client: client.bytesRead, from_backend: this.#bytesFromBackend };
+    const { socket, headerBytes } = this.#accepted;
+    const from_client = this.#secured?.tls ? this.#secured.stream.bytesRead : socket.bytesRead - headerBytes;
+    return { from_client, from_backend: this.#bytesFromBackend };
   }
 
   /** As they went to the backend, and as they were asked for where that is something else. */

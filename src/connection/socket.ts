@@ -1,6 +1,8 @@
 /** Promise edges over node sockets, plaintext and TLS alike. */
 
 import type { Socket } from "node:net";
+import type { Address } from "../config/types.ts";
+import { formatIp, parseIp } from "../ip_address.ts";
 import { StageError } from "../errors.ts";
 
 /**
@@ -79,11 +81,40 @@ export function closeGracefully(socket: Socket, lastWords: Uint8Array): Promise<
 /** Listens to errors that are dealt with elsewhere: an error nobody listens to would end the process. */
 export function ignore(): void {}
 
+/** An address as logs show it: `address:port`, or the path of a unix socket. */
+export function describeAddress(address: Address): string {
+  return address.kind === "unix" ? address.path : formatAddress(address.host, address.port);
+}
+
 /** `address:port` as logs show it, IPv6 in brackets. */
 export function formatAddress(address: string | undefined, port: number | undefined): string {
   if (address === undefined || port === undefined) return "unknown";
+  // An IPv4 client of a socket bound to [::] is an IPv4 client.
+  if (MAPPED_IPV4.test(address)) return `${address.slice("::ffff:".length)}:${port}`;
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+/**
+ * Silence after which the system asks whether the other side is still there: shorter than the 350 s and 4 min after
+ * which cloud load balancers and NAT forget a connection. How often and how long it asks is the system's to say
+ * (net.ipv4.tcp_keepalive_intvl and _probes, 75 s and 9 times by default): the runtime has no way to set it.
+ */
+export const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * Whose connection it is, for limits: the IPv4 address, or the first 64 bits of the IPv6 address, which one customer
+ * has whole; anything else as it is.
+ *
+ * @param client As {@linkcode formatAddress} writes it.
+ */
+export function networkOf(client: string): string {
+  const host = client.slice(0, Math.max(client.lastIndexOf(":"), 0)).replace(/^\[|\]$/g, "");
+  const octets = parseIp(host);
+  if (octets === null) return client;
+  return octets.length === 4 ? host : formatIp(octets.fill(0, 8));
+}
+
+const MAPPED_IPV4 = /^::ffff:\d+\.\d+\.\d+\.\d+$/i;
 
 // Long enough for a client a satellite hop away to read one line; short enough that refusals do not pile up.
 const LINGER_MS = 3_000;

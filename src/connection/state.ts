@@ -17,6 +17,7 @@ export type State =
 
 /** What moves a connection on; each is also an event of the log (observe/events.ts). */
 export type Step =
+  | "proxy_header.received"
   | "negotiation.completed"
   | "route.chosen"
   | "handshake.completed"
@@ -29,7 +30,11 @@ export type Step =
 
 /** From each state, the steps it allows and where they lead. A step that is absent is a bug of ours. */
 export const TRANSITIONS = {
-  accepted: { "negotiation.completed": "negotiated", "connection.closed": "closed" },
+  accepted: {
+    "proxy_header.received": "accepted",
+    "negotiation.completed": "negotiated",
+    "connection.closed": "closed",
+  },
   negotiated: { "route.chosen": "routed", "connection.closed": "closed" },
   routed: { "handshake.completed": "secured", "connection.closed": "closed" },
   secured: { "peer.verified": "identified", "connection.closed": "closed" },

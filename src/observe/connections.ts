@@ -92,7 +92,12 @@ export class Connections {
     const known = this.#open.get(event.connection);
     if (event.event === "connection.closed") return this.#close(event, known);
     if (known === undefined) return;
-    this.#open.set(event.connection, { ...known, route: event.route, ...learned(event) });
+    this.#open.set(event.connection, {
+      ...known,
+      route: event.route,
+      client: event.client,
+      ...learned(event),
+    });
   }
 
   #accept({ connection, route, client }: ConnectionFields): void {

@@ -14,7 +14,7 @@ export interface ConnectionFields {
   readonly connection: string;
   /** The route's name; `null` until one of several is chosen, and of a CancelRequest in clear that is for several. */
   readonly route: string | null;
-  /** `address:port` of the client. */
+  /** `address:port` of the client, `unix` of a unix socket; that of the load balancer until its PROXY protocol header has been read. */
   readonly client: string;
 }
 
@@ -81,6 +81,11 @@ export type PgtlsEvent =
     readonly detail: string;
   }
   | ConnectionFields & { readonly event: "connection.accepted" }
+  | ConnectionFields & {
+    readonly event: "proxy_header.received";
+    /** `address:port` of the load balancer; `client` is the one it names, from here on. */
+    readonly proxy: string;
+  }
   | ConnectionFields & {
     readonly event: "negotiation.completed";
     readonly transport: "requested_tls" | "direct_tls" | "plaintext";
@@ -152,6 +157,8 @@ export interface ConnectionClosed extends ConnectionFields {
   readonly reason: CloseReason;
   /** Why, for the operator; `null` when the reason says it all. */
   readonly detail: string | null;
+  /** `address:port` of the load balancer, where one sent a PROXY protocol header. */
+  readonly proxy?: string;
   /** Whom the session logged in as, and where; once an app has changed that, as it left them. */
   readonly user: string | null;
   readonly database: string | null;

@@ -5,7 +5,7 @@ import type { RouteConfig } from "../config/types.ts";
 import { Endpoint } from "../connection/endpoint.ts";
 import { type Accepted, listen, type Listener } from "../connection/listen.ts";
 import type { Route } from "../connection/route.ts";
-import { formatAddress } from "../connection/socket.ts";
+import { describeAddress } from "../connection/socket.ts";
 import type { Problem } from "../errors.ts";
 import { describeBindError } from "./bind_problem.ts";
 
@@ -107,8 +107,9 @@ export class Listeners {
 }
 
 /** Routes with one key share a listener. A port the system chooses is a route's own. */
-function keyOf({ name, listener: { bindAddress: { host, port } } }: RouteConfig): string {
-  return port === 0 ? `${host} ${name}` : formatAddress(host, port);
+function keyOf({ name, listener: { bindAddress } }: RouteConfig): string {
+  const isAnyPort = bindAddress.kind === "tcp" && bindAddress.port === 0;
+  return isAnyPort ? `${bindAddress.host} ${name}` : describeAddress(bindAddress);
 }
 
 function keyOfBound({ endpoint }: Bound): string {

@@ -9,7 +9,9 @@ export interface BoundAddress {
   readonly route: string;
   /** The route's position in the configuration; there is one entry for each. */
   readonly index: number;
+  /** Of a unix socket, its path. */
   readonly host: string;
+  /** Of a unix socket, 0. */
   readonly port: number;
 }
 

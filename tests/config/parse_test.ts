@@ -31,6 +31,7 @@ Deno.test("parseConfig fills in every default when only required keys are given"
         minTlsVersion: "1.2",
         unsafeAllowPlaintext: false,
         plaintextCancel: true,
+        proxyProtocolFrom: [],
         startupTimeoutMs: 10_000,
         maxConnections: 0,
         idleTimeoutMs: 0,
@@ -77,6 +78,7 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     min_tls_version = "1.3"
     unsafe_allow_plaintext = false
     plaintext_cancel = false
+    proxy_protocol_from = ["10.0.0.0/8", "2001:DB8::7"]
     startup_timeout = "500ms"
     max_connections = 100
     idle_timeout = "5m"
@@ -134,6 +136,7 @@ Deno.test("parseConfig keeps every key when all are given", () => {
         minTlsVersion: "1.3",
         unsafeAllowPlaintext: false,
         plaintextCancel: false,
+        proxyProtocolFrom: ["10.0.0.0/8", "2001:db8::7/128"],
         startupTimeoutMs: 500,
         maxConnections: 100,
         idleTimeoutMs: 300_000,
@@ -202,7 +205,7 @@ Deno.test("parseConfig reports twenty problems when a file has twenty mistakes",
     app_timeout = "1s"
 
     [proxy.listener]
-    bind_address = "/run/pgtls.sock"
+    bind_address = "run/pgtls.sock"
     server_key = "server.key"
     mtls = true
     min_tls_version = "1.1"

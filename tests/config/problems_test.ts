@@ -10,6 +10,8 @@ const b = "proxy[0].backend";
 const missing = "Cannot go without this key: it is missing";
 const MTLS = `${LISTENER}\nmtls = true\nclient_ca = "ca.pem"`;
 const unknown = "Cannot use this key: there is none of that name here";
+const LISTEN_ADDRESS = 'an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432", ' +
+  'or the absolute path of a socket such as "/run/pgtls/.s.PGSQL.6432"';
 
 const CASES: readonly Case[] = [
   [
@@ -185,26 +187,44 @@ const CASES: readonly Case[] = [
     "proxy[0].auth: Cannot use this key: it is not supported in this version",
   ],
   [
-    "proxy_protocol_from is given",
-    { listener: `${LISTENER}\nproxy_protocol_from = []` },
-    `${l}.proxy_protocol_from: Cannot use this key: it is not supported in this version`,
-  ],
-
-  [
     "bind_address is missing",
     { listener: CERT },
-    `${l}.bind_address: ${missing}, expected an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432"`,
+    `${l}.bind_address: ${missing}, expected ${LISTEN_ADDRESS}`,
   ],
   [
     "bind_address has no port",
     { listener: `bind_address = "0.0.0.0"\n${CERT}` },
-    `${l}.bind_address: Cannot use "0.0.0.0": expected an address such as "0.0.0.0:6432", "[::]:6432" or "localhost:6432"`,
+    `${l}.bind_address: Cannot use "0.0.0.0": expected ${LISTEN_ADDRESS}`,
   ],
   [
-    "bind_address is a socket path",
-    { listener: `bind_address = "/run/x"\n${CERT}` },
-    `${l}.bind_address: Cannot use "/run/x": expected an address such as "0.0.0.0:6432", "[::]:6432" or ` +
-    '"localhost:6432"; listeners are TCP only in this version',
+    "bind_address is a relative socket path",
+    { listener: `bind_address = "run/x"\n${CERT}` },
+    `${l}.bind_address: Cannot use "run/x": expected ${LISTEN_ADDRESS}`,
+  ],
+  [
+    "a unix socket has load balancers",
+    { listener: `bind_address = "/run/x"\n${CERT}\nproxy_protocol_from = ["::1"]` },
+    `${l}.proxy_protocol_from: Cannot combine with a unix socket: its clients have no address, expected a TCP bind_address`,
+  ],
+  [
+    "the backend is the unix socket of the listener",
+    { listener: `bind_address = "/run/x"\n${CERT}`, backend: 'address = "/run/x"\ntls_enabled = false' },
+    `${b}.address: Cannot use "/run/x" as backend: it is the address this route listens on`,
+  ],
+  [
+    "two routes listen on one unix socket",
+    {
+      listener: `bind_address = "/run/x"\n${CERT}`,
+      more:
+        `[[proxy]]\nname = "b"\n[proxy.listener]\nbind_address = "/run/x"\n${CERT}\n[proxy.backend]\n${BACKEND}`,
+    },
+    'proxy[1].listener.bind_address (route "b"): Cannot listen on "/run/x" again: route "proxy[0]" does, ' +
+    "expected another address or port, or server_names to tell them apart",
+  ],
+  [
+    "the admin server is to listen on a unix socket",
+    { admin: 'bind_address = "/run/x"' },
+    'admin.bind_address: Cannot use "/run/x": expected an address such as "127.0.0.1:9432", "[::1]:9432" or "localhost:9432"',
   ],
   [
     "server_cert and server_key are missing",
@@ -293,6 +313,12 @@ const CASES: readonly Case[] = [
     },
     'proxy[1].listener.server_names (route "proxy[1]"): Cannot use the server name "c.d" again: route "proxy[1]" has it on the same address',
   ],
+  ...["10.0.0.1/8", "10.0.0.0/33", "lb.internal", ""].map((range): Case => [
+    `proxy_protocol_from has ${JSON.stringify(range)}`,
+    { listener: `${LISTENER}\nproxy_protocol_from = ["${range}"]` },
+    `${l}.proxy_protocol_from: Cannot use a list: expected a list of IP ranges such as "10.0.0.0/8" or "2001:db8::/32", ` +
+    "without bits set behind the prefix",
+  ]),
   [
     "unsafe_allow_plaintext meets server_names",
     { listener: `${LISTENER}\nserver_names = ["a.b"]\nunsafe_allow_plaintext = true` },
@@ -516,6 +542,10 @@ Deno.test("parseConfig lets routes share an address when their server names diff
     `${
       at("server_names")
     }Cannot use the server name "a.example.com" again: route "a" has it on the same address`,
+  ]);
+  assert.deepEqual(problems(`${LISTENER}\nproxy_protocol_from = ["::1"]`), [
+    `${at("proxy_protocol_from")}Cannot differ from route "a" on the same address: ` +
+    "this counts before a server name is known, expected the same value",
   ]);
   assert.deepEqual(problems(`${LISTENER}\nstartup_timeout = "11s"`), [
     `${at("startup_timeout")}Cannot differ from route "a" on the same address: ` +

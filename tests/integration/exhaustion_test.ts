@@ -16,8 +16,9 @@ Deno.test("a flood of connections past the limit of open files is turned away, a
   await using postgres = await startPlainPostgres();
   await using files = await configFolder(postgres.port);
   const { command, args } = pgtlsCommand("run", "-c", files.config);
-  const limited = `ulimit -n 100; exec "$0" "$@"`;
-  await using proxy = startProcess("sh", ["-c", limited, command, ...args], { env: { NO_COLOR: "1" } });
+  await using proxy = startProcess("prlimit", ["--nofile=100", command, ...args], {
+    env: { NO_COLOR: "1" },
+  });
   const port = await portOf(proxy);
   const clients = await Promise.all(Array.from({ length: 150 }, () => connectRaw(port)));
   await proxy.waitFor(/"level":"warn","event":"connection\.refused".*No file descriptors left.*ulimit -n/);

@@ -160,7 +160,9 @@ Deno.test("Reloader keeps the old of a route that cannot be bound, and of that a
 Deno.test("Reloader refuses what would put two routes on one address because one of them must stay", async () => {
   await using stage = await openStage(["a", "b"]);
   const before = stage.reloader.loaded;
-  const [a, b] = before.config.routes.map(({ listener }) => listener.bindAddress.port);
+  const [a, b] = before.config.routes.map(({ listener: { bindAddress } }) =>
+    bindAddress.kind === "tcp" ? bindAddress.port : 0
+  );
   // The two change places, but b's new certificate cannot be used: it would have to stay where a is to be.
   await Deno.writeTextFile(stage.path("b.pem"), "garbage");
   await stage.configure(["a", "b"], {}, { a: b!, b: a! });

@@ -49,7 +49,7 @@ export function makeCrl(issuer: Issued, spec: CrlSpec = {}): string {
     issuer: encodeName(issuer.spec.subject),
     thisUpdate: new Time(spec.thisUpdate ?? fromNow(-3600)),
   });
-  if (spec.nextUpdate !== null) list.nextUpdate = new Time(spec.nextUpdate ?? fromNow(86_400));
+  if (spec.nextUpdate !== null) list.nextUpdate = new Time(spec.nextUpdate ?? fromNow(7 * 86_400));
   if (spec.revoked !== undefined) {
     list.revokedCertificates = spec.revoked.map((certificate) => entry(certificate, spec));
   }

@@ -15,8 +15,8 @@ export interface FakeBackend extends AsyncDisposable {
 /** What the backend does on each connection; the connection stays open afterwards. */
 export type BackendScript = (peer: PeerStream) => Promise<void>;
 
-/** Listens on a free port of 127.0.0.1 and runs `script` on every connection. */
-export async function startFakeBackend(script: BackendScript): Promise<FakeBackend> {
+/** Listens on a port of 127.0.0.1, a free one unless given, and runs `script` on every connection. */
+export async function startFakeBackend(script: BackendScript, at = 0): Promise<FakeBackend> {
   const peers: PeerStream[] = [];
   const failures: unknown[] = [];
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
@@ -25,7 +25,7 @@ export async function startFakeBackend(script: BackendScript): Promise<FakeBacke
     // A connection cut by the other side ends the script; only what the script itself claims can fail the test.
     script(peer).catch((error) => error instanceof assert.AssertionError && failures.push(error));
   });
-  const port = await listen(server);
+  const port = await listen(server, at);
   return {
     port,
     get accepted() {
@@ -74,10 +74,10 @@ export async function serve(peer: PeerStream): Promise<void> {
   await peer.closed();
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, port = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
   });
 }
 

@@ -92,7 +92,7 @@ interface TopTables {
 }
 
 async function configure(dir: string, routes: readonly RouteTables[], top: TopTables): Promise<string> {
-  const proxy = await Promise.all(routes.map((route, i) => tablesOf(dir, route, i)));
+  const proxy = await Promise.all(routes.map((route, i) => writeTables(dir, route, i)));
   const admin = top.admin && { admin: await filesFor(dir, "admin", top.admin) };
   return await replaceFile(join(dir, "pgtls.toml"), stringify({ ...top, ...admin, proxy }));
 }
@@ -163,7 +163,12 @@ function until<T>(watchers: Set<() => void>, find: () => T | undefined): Promise
   });
 }
 
-async function tablesOf(dir: string, route: RouteTables, index: number): Promise<Record<string, unknown>> {
+/** The tables of a route with each PEM text in a file of its own. */
+export async function writeTables(
+  dir: string,
+  route: RouteTables,
+  index: number,
+): Promise<Record<string, unknown>> {
   const prefix = `route${index}`;
   const app = `${prefix}.ts`;
   if (route.app !== undefined) await Deno.writeTextFile(join(dir, app), route.app);

@@ -130,3 +130,12 @@ Deno.test("TrustStore.parse notes a CRL of a CA that is not listed beside one th
   assert.equal(notes.length, 1);
   assert.match(notes[0]!, /"CN=Mid", which is not in the CA bundle/);
 });
+
+Deno.test("TrustStore.parse notes a list that runs out within a day", () => {
+  const { notes } = store(makeCrl(root, { nextUpdate: fromNow(23 * 3600) }));
+  assert.match(
+    notes.join("\n"),
+    /^the CRL of "?CN=Root"? runs out on .*Z \(nextUpdate\): from then on every certificate/,
+  );
+  assert.deepEqual(store(makeCrl(root, { nextUpdate: fromNow(25 * 3600) })).notes, []);
+});

@@ -60,6 +60,7 @@ const TRANSPORTS = new Map<unknown, string>([
 
 const WORDS = new Map<string, (event: EventJson) => string | undefined>([
   ["connection.accepted", () => "client connected"],
+  ["proxy_header.received", ({ proxy }) => `load balancer ${proxy} names the client`],
   ["negotiation.completed", ({ transport }) => TRANSPORTS.get(transport)],
   ["handshake.completed", ({ tls }) => describeTls(tls)],
   ["peer.verified", ({ identity }) => `certificate checked: ${identity}`],

@@ -24,6 +24,7 @@ const STATES = new Map([
 
 const STEPS = new Map([
   ["connection.accepted", "accepted"],
+  ["proxy_header.received", "accepted"],
   ["negotiation.completed", "negotiated"],
   ["route.chosen", "routed"],
   ["handshake.completed", "secured"],

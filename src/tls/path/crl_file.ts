@@ -29,13 +29,20 @@ export function readCrlFile(
   options: { readonly anchors: AnchorSet; readonly now: number },
 ): CrlFile {
   const { anchors, now } = options;
-  const revocation = new RevocationLists(readLists(pem, now));
+  const lists = readLists(pem, now);
+  const revocation = new RevocationLists(lists);
+  const endNotes = lists.filter(({ nextUpdate }) => nextUpdate - now < SOON_MS).map((
+    { issuer, nextUpdate },
+  ) =>
+    `the CRL of ${describeName(issuer)} runs out on ${describeTime(nextUpdate)} (nextUpdate): from then on ` +
+    "every certificate of this CA is refused"
+  );
   const notes = checkSigners(revocation, anchors);
   const revokedAnchors = findRevoked(revocation, anchors);
   const revokedNotes = [...revokedAnchors].map(({ subject }) =>
     `${describeName(subject)} is revoked: it anchors nothing`
   );
-  return { revocation, revokedAnchors, notes: [...notes, ...revokedNotes] };
+  return { revocation, revokedAnchors, notes: [...notes, ...endNotes, ...revokedNotes] };
 }
 
 function readLists(pem: string, now: number): RevocationList[] {
@@ -117,3 +124,6 @@ function findRevoked(revocation: RevocationLists, anchors: AnchorSet): ReadonlyS
     });
   }));
 }
+
+/** Lists are often made for a week, and anew every day: one that has a day left was not replaced in time. */
+const SOON_MS = 24 * 60 * 60 * 1000;

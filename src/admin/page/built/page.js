@@ -1147,6 +1147,10 @@ var WORDS2 = /* @__PURE__ */ new Map([
     () => "client connected"
   ],
   [
+    "proxy_header.received",
+    ({ proxy }) => `load balancer ${proxy} names the client`
+  ],
+  [
     "negotiation.completed",
     ({ transport }) => TRANSPORTS.get(transport)
   ],
@@ -1288,6 +1292,10 @@ var STATES = /* @__PURE__ */ new Map([
 var STEPS = /* @__PURE__ */ new Map([
   [
     "connection.accepted",
+    "accepted"
+  ],
+  [
+    "proxy_header.received",
     "accepted"
   ],
   [
