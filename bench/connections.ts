@@ -1,9 +1,10 @@
 /** CPU of the proxy for one new connection, by what it has to do towards the backend. */
 
-import { type BackendKind, PGTLS, proxies, STUNNEL, throughTls } from "./contestants.ts";
+import { type BackendKind, PGTLS, proxies, STUNNEL, through } from "./contestants.ts";
+import { PGBOUNCER } from "./peers.ts";
 import type { Contestant, Figure } from "./figure.ts";
 import type { ServerProcess } from "./process.ts";
-import { type PgbenchResult, runPgbench } from "./programs.ts";
+import { type PgbenchResult, runPgbench, type Target } from "./programs.ts";
 import { BUNDLE_SIZE, type Stage } from "./stage.ts";
 
 /** What stands behind the proxy, in words. */
@@ -27,6 +28,11 @@ export const connections: Figure = {
       to: named(STUNNEL, backend),
       metric: "cpu",
     })),
+    {
+      of: named(PGTLS, BACKENDS.plaintext),
+      to: named(PGBOUNCER, BACKENDS.plaintext),
+      metric: "cpu",
+    },
     ...[PGTLS, STUNNEL].map((proxy) => ({
       of: named(proxy, BACKENDS.many_cas),
       to: named(proxy, BACKENDS.one_ca),
@@ -39,24 +45,32 @@ export const connections: Figure = {
 async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly Contestant[]> {
   const contestants: Contestant[] = [];
   for (const backend of Object.keys(BACKENDS) as BackendKind[]) {
-    for (const proxy of proxies(stage)) {
+    for (const proxy of proxies(stage, backend === "plaintext" ? [STUNNEL, PGBOUNCER] : [STUNNEL])) {
       const server = stack.use(await proxy.start(backend));
-      await reconnect(stage, server, WARM_UP_CONNECTIONS);
-      contestants.push({ name: named(proxy.name, BACKENDS[backend]), measure: () => measure(stage, server) });
+      const target = through(proxy, server);
+      await reconnect(stage, target, WARM_UP_CONNECTIONS);
+      contestants.push({
+        name: named(proxy.name, BACKENDS[backend]),
+        measure: () => measure(stage, server, target),
+      });
     }
   }
   return contestants;
 }
 
-async function measure(stage: Stage, server: ServerProcess): Promise<{ cpu: number; tps: number }> {
+async function measure(
+  stage: Stage,
+  server: ServerProcess,
+  target: Target,
+): Promise<{ cpu: number; tps: number }> {
   const before = server.cpuMs();
-  const { transactions, tps } = await reconnect(stage, server, stage.effort.connections);
+  const { transactions, tps } = await reconnect(stage, target, stage.effort.connections);
   return { cpu: (server.cpuMs() - before) / (transactions + SETUP_CONNECTIONS), tps };
 }
 
-function reconnect({ programs }: Stage, server: ServerProcess, count: number): Promise<PgbenchResult> {
+function reconnect({ programs }: Stage, target: Target, count: number): Promise<PgbenchResult> {
   const args = ["-n", "-C", "-S", "-c", "2", "-j", "2", "-t", String(Math.ceil(count / 2))];
-  return runPgbench(programs.pgbench, throughTls(server), args);
+  return runPgbench(programs.pgbench, target, args);
 }
 
 function named(proxy: string, backend: string): string {

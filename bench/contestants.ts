@@ -1,9 +1,10 @@
 /** Who is measured: a proxy process for each contestant, started the way its users start it. */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "smol-toml";
 import { freePort } from "../src/demo/ports.ts";
+import { poolersAndBalancers } from "./peers.ts";
 import { type ServerCommand, ServerProcess } from "./process.ts";
 import type { Target } from "./programs.ts";
 import type { Stage } from "./stage.ts";
@@ -14,23 +15,26 @@ export type BackendKind = "plaintext" | "one_ca" | "many_cas";
 /** A proxy that can be started, again and again. */
 export interface Proxy {
   readonly name: string;
+  /** How its clients connect. */
+  readonly sslmode: Target["sslmode"];
   start(backend: BackendKind): Promise<ServerProcess>;
 }
 
-/** How the clients of every proxy connect. */
-export function throughTls(server: ServerProcess): Target {
-  return { port: server.port, sslmode: "require" };
+/** Where the clients of a started proxy connect to. */
+export function through({ sslmode }: Proxy, { port }: ServerProcess): Target {
+  return { port, sslmode };
 }
 
-/** pgtls of this tree, pgtls of the other trees asked for, and stunnel if there is one. */
-export function proxies(stage: Stage): readonly Proxy[] {
+/** pgtls of this tree, pgtls of the other trees asked for, and of the peers named those that are installed. */
+export function proxies(stage: Stage, peers: readonly string[]): readonly Proxy[] {
   const { also, programs: { stunnel } } = stage;
+  const others = [...(stunnel === null ? [] : [stunnelProxy(stage, stunnel)]), ...poolersAndBalancers(stage)];
   return [
-    pgtlsOfThisTree(stage, PGTLS),
+    pgtls(stage, PGTLS),
     ...also.map((main, i) =>
       pgtls(stage, also.length === 1 ? "pgtls (other)" : `pgtls (other ${i + 1})`, { main })
     ),
-    ...(stunnel === null ? [] : [stunnelProxy(stage, stunnel)]),
+    ...others.filter(({ name }) => peers.includes(name)),
   ];
 }
 
@@ -39,32 +43,34 @@ export const PGTLS = "pgtls";
 export const STUNNEL = "stunnel";
 export const DIRECT = "direct";
 
-/** pgtls of this tree; with an admin server on `adminPort` if there is to be one. */
-export function pgtlsOfThisTree(stage: Stage, name: string, adminPort?: number): Proxy {
-  const admin = adminPort === undefined ? {} : { admin: { bind_address: local(adminPort) } };
-  return pgtls(stage, name, { main: MAIN, tables: admin });
+/** Options of {@linkcode pgtls}. */
+export interface PgtlsOptions {
+  /** The main.ts to run. @default this tree's */
+  readonly main?: string;
+  /** Keys of the configuration beside the route. */
+  readonly config?: () => Record<string, unknown>;
 }
 
-function pgtls(
-  stage: Stage,
-  name: string,
-  { main, tables = {} }: { readonly main: string; readonly tables?: Readonly<Record<string, unknown>> },
-): Proxy {
+/** pgtls, as `deno task start` of its tree starts it. */
+export function pgtls(stage: Stage, name: string, options: PgtlsOptions = {}): Proxy {
+  const { main = fileURLToPath(new URL("../main.ts", import.meta.url)), config } = options;
   return {
     name,
+    sslmode: "require",
     start: async (backend) => {
       const port = freePort();
-      const text = stringify({ ...tables, proxy: [pgtlsRoute(stage, backend, port)] });
-      const file = await writeFile(stage, `pgtls-${port}.toml`, text);
-      return await ServerProcess.start(pgtlsCommand(main, file, port));
+      const tables = { ...config?.(), proxy: [pgtlsRoute(stage, backend, port)] };
+      const file = await writeFile(stage, `pgtls-${port}.toml`, stringify(tables));
+      return await ServerProcess.start(await pgtlsCommand(main, file, port));
     },
   };
 }
 
-/** The permissions are those of `deno task start`. */
-function pgtlsCommand(main: string, file: string, port: number): ServerCommand {
-  const permissions = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
-  return { command: Deno.execPath(), args: ["run", ...permissions, main, "run", "-c", file], port };
+/** What the task of the tree says, with the program started directly: a task runner is not what is measured. */
+async function pgtlsCommand(main: string, file: string, port: number): Promise<ServerCommand> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(join(dirname(main), "deno.json")));
+  const flags: string[] = tasks.start.command.split(" ").slice(2, -1);
+  return { command: Deno.execPath(), args: ["run", ...flags, main, "run", "-c", file], port };
 }
 
 function pgtlsRoute(
@@ -84,6 +90,7 @@ function pgtlsRoute(
 function stunnelProxy(stage: Stage, program: string): Proxy {
   return {
     name: STUNNEL,
+    sslmode: "require",
     start: async (backend) => {
       const port = freePort();
       const file = await writeFile(stage, `stunnel-${port}.conf`, stunnelServices(stage, backend, port));
@@ -126,13 +133,12 @@ function local(port: number): string {
   return `127.0.0.1:${port}`;
 }
 
-async function writeFile(stage: Stage, name: string, text: string): Promise<string> {
+/** Writes one of the stage's files; returns its path. */
+export async function writeFile(stage: Stage, name: string, text: string): Promise<string> {
   const path = join(stage.dir, name);
   await Deno.writeTextFile(path, text);
   return path;
 }
-
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 // What pgtls does on its sockets by itself.
 const NO_DELAY = ["socket = l:TCP_NODELAY=1", "socket = r:TCP_NODELAY=1"];

@@ -1,10 +1,13 @@
 /** Throughput of the proxy, and what a gigabyte costs it. */
 
-import { DIRECT, PGTLS, proxies, STUNNEL, throughTls } from "./contestants.ts";
+import { DIRECT, PGTLS, proxies, STUNNEL, through } from "./contestants.ts";
 import type { Contestant, Figure } from "./figure.ts";
 import type { ServerProcess } from "./process.ts";
+import { PGBOUNCER } from "./peers.ts";
 import { runClient, type Target } from "./programs.ts";
 import type { Stage } from "./stage.ts";
+
+const PEERS = [STUNNEL, PGBOUNCER];
 
 /** COPY with psql, out of and into PostgreSQL: TLS client leg, plaintext backend. */
 export const copy: Figure = {
@@ -16,12 +19,9 @@ export const copy: Figure = {
     { key: "in", title: "MB/s in", digits: 0 },
     { key: "inCpu", title: "CPU s/GB in", digits: 2 },
   ],
-  comparisons: [
-    { of: PGTLS, to: STUNNEL, metric: "out" },
-    { of: PGTLS, to: STUNNEL, metric: "outCpu" },
-    { of: PGTLS, to: STUNNEL, metric: "in" },
-    { of: PGTLS, to: STUNNEL, metric: "inCpu" },
-  ],
+  comparisons: PEERS.flatMap((to) =>
+    ["out", "outCpu", "in", "inCpu"].map((metric) => ({ of: PGTLS, to, metric }))
+  ),
   open,
 };
 
@@ -29,9 +29,12 @@ async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly
   await writePieces(stage.dir);
   const target: Target = { port: stage.plain.port, sslmode: "disable" };
   const contestants: Contestant[] = [{ name: DIRECT, measure: () => measureDirect(stage, target) }];
-  for (const proxy of proxies(stage)) {
+  for (const proxy of proxies(stage, PEERS)) {
     const server = stack.use(await proxy.start("plaintext"));
-    contestants.push({ name: proxy.name, measure: () => measureProxy(stage, server) });
+    contestants.push({
+      name: proxy.name,
+      measure: () => measureProxy(stage, server, through(proxy, server)),
+    });
   }
   return contestants;
 }
@@ -43,8 +46,11 @@ async function measureDirect(stage: Stage, target: Target): Promise<Record<strin
   return { out: megabytes / outSeconds, in: megabytes / inSeconds };
 }
 
-async function measureProxy(stage: Stage, server: ServerProcess): Promise<Record<string, number>> {
-  const target = throughTls(server);
+async function measureProxy(
+  stage: Stage,
+  server: ServerProcess,
+  target: Target,
+): Promise<Record<string, number>> {
   const gigabytes = stage.effort.copyRows * ROW_BYTES / 1e9;
   const atStart = server.cpuMs();
   const outSeconds = await seconds(() => copyOut(stage, target));

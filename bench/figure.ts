@@ -24,6 +24,11 @@ export interface Comparison {
   readonly metric: string;
 }
 
+/** CPU of one contestant next to that of each of the others. */
+export function cpuComparisons(of: string, others: readonly string[]): readonly Comparison[] {
+  return others.map((to) => ({ of, to, metric: "cpu" }));
+}
+
 /** One thing to find out. */
 export interface Figure {
   /** Short name, for `--only`. */

@@ -1,11 +1,14 @@
 /** Memory of the proxy for connections that do nothing, which is what most connections do. */
 
 import { fileURLToPath } from "node:url";
-import { PGTLS, proxies, type Proxy, STUNNEL, throughTls } from "./contestants.ts";
+import { PGTLS, proxies, type Proxy, STUNNEL, through } from "./contestants.ts";
+import { PGBOUNCER } from "./peers.ts";
 import type { Contestant, Figure } from "./figure.ts";
 import { kill, type ServerProcess, sleep, track } from "./process.ts";
 import { runPgbench } from "./programs.ts";
 import type { Stage } from "./stage.ts";
+
+const PEERS = [STUNNEL, PGBOUNCER];
 
 /** Sessions that have logged in over TLS and wait, on a fresh process each round. */
 export const memory: Figure = {
@@ -16,8 +19,8 @@ export const memory: Figure = {
     { key: "added", title: "MB added", digits: 1 },
     { key: "each", title: "kB a session", digits: 1 },
   ],
-  comparisons: [{ of: PGTLS, to: STUNNEL, metric: "added" }],
-  open: (stage) => Promise.resolve(proxies(stage).map((proxy) => contestant(stage, proxy))),
+  comparisons: PEERS.map((to) => ({ of: PGTLS, to, metric: "added" })),
+  open: (stage) => Promise.resolve(proxies(stage, PEERS).map((proxy) => contestant(stage, proxy))),
 };
 
 function contestant(stage: Stage, proxy: Proxy): Contestant {
@@ -25,7 +28,7 @@ function contestant(stage: Stage, proxy: Proxy): Contestant {
     name: proxy.name,
     measure: async () => {
       await using server = await proxy.start("plaintext");
-      await warmUp(stage, server);
+      await warmUp(stage, proxy, server);
       const before = await settledRss(server);
       await using _clients = await IdleClients.connect(server.port, stage.effort.idleConnections);
       const after = await settledRss(server);
@@ -36,8 +39,8 @@ function contestant(stage: Stage, proxy: Proxy): Contestant {
 }
 
 /** What is loaded and compiled at the first connections is not the price of the next. */
-async function warmUp({ programs }: Stage, server: ServerProcess): Promise<void> {
-  await runPgbench(programs.pgbench, throughTls(server), ["-n", "-C", "-S", "-c", "2", "-t", "50"]);
+async function warmUp({ programs }: Stage, proxy: Proxy, server: ServerProcess): Promise<void> {
+  await runPgbench(programs.pgbench, through(proxy, server), ["-n", "-C", "-S", "-c", "2", "-t", "50"]);
 }
 
 async function settledRss(server: ServerProcess): Promise<number> {

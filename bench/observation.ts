@@ -2,7 +2,7 @@
 
 import { chromium } from "playwright-core";
 import { freePort } from "../src/demo/ports.ts";
-import { PGTLS, pgtlsOfThisTree } from "./contestants.ts";
+import { PGTLS, pgtls, type Proxy } from "./contestants.ts";
 import type { Contestant, Figure } from "./figure.ts";
 import { measure, warmUp } from "./queries.ts";
 import type { Stage } from "./stage.ts";
@@ -12,7 +12,7 @@ const ELSEWHERE = "…, page of another pgtls open";
 const PAGE = "…, its own page open";
 
 /**
- * As the figure "queries"; the page is the real one, in headless Chromium. A browser that draws a page takes CPU from
+ * As the figure "prepared"; the page is the real one, in headless Chromium. A browser that draws a page takes CPU from
  * everything else on a small machine, so the page's own cost is told by comparing with the same page watching a pgtls
  * that has nothing to do.
  */
@@ -33,7 +33,7 @@ export const observation: Figure = {
 
 async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly Contestant[]> {
   const [own, other] = [freePort(), freePort()];
-  stack.use(await pgtlsOfThisTree(stage, "idle", other).start("plaintext"));
+  stack.use(await withAdmin(stage, "idle", other).start("plaintext"));
   const watched = [
     { name: PGTLS },
     { name: ADMIN, adminPort: freePort() },
@@ -42,7 +42,7 @@ async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly
   ];
   const contestants: Contestant[] = [];
   for (const { name, adminPort, page } of watched) {
-    const server = stack.use(await pgtlsOfThisTree(stage, name, adminPort).start("plaintext"));
+    const server = stack.use(await withAdmin(stage, name, adminPort).start("plaintext"));
     await warmUp(stage, server);
     contestants.push({
       name,
@@ -53,6 +53,12 @@ async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly
     });
   }
   return contestants;
+}
+
+function withAdmin(stage: Stage, name: string, port: number | undefined): Proxy {
+  return pgtls(stage, name, {
+    config: () => port === undefined ? {} : { admin: { bind_address: `127.0.0.1:${port}` } },
+  });
 }
 
 async function openPage(adminPort: number): Promise<AsyncDisposable> {

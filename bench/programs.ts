@@ -6,8 +6,10 @@ import { kill, track } from "./process.ts";
 export interface Programs {
   readonly pgbench: string;
   readonly psql: string;
-  /** `null` when it is not installed: then there is nobody to compare with. */
+  /** The peers: `null` when it is not installed, which leaves it out. */
   readonly stunnel: string | null;
+  readonly pgbouncer: string | null;
+  readonly haproxy: string | null;
 }
 
 /** How a program of PostgreSQL's connects: to 127.0.0.1 as the superuser. */
@@ -29,18 +31,22 @@ export interface PgbenchResult {
  * @throws {Error} Naming the Debian packages that are missing.
  */
 export function findPrograms(): Programs {
-  const found = {
-    pgbench: find("pgbench"),
-    psql: find("psql"),
-    stunnel: find("stunnel4") ?? find("stunnel"),
-  };
-  const { pgbench, psql, stunnel } = found;
-  if (pgbench !== null && psql !== null) return { pgbench, psql, stunnel };
+  const [pgbench, psql] = [find("pgbench"), find("psql")];
+  if (pgbench !== null && psql !== null) {
+    const stunnel = find("stunnel4") ?? find("stunnel");
+    return { pgbench, psql, stunnel, pgbouncer: find("pgbouncer"), haproxy: find("haproxy") };
+  }
   const missing = [
     ...(pgbench === null ? ['pgbench (Debian package "postgresql")'] : []),
     ...(psql === null ? ['psql (Debian package "postgresql-client")'] : []),
   ];
   throw new Error(`Cannot run the benchmark: not found on this machine: ${missing.join(", ")}`);
+}
+
+/** The Debian packages of the peers that are not installed. */
+export function missingPeers({ stunnel, pgbouncer, haproxy }: Programs): readonly string[] {
+  const peers = { stunnel4: stunnel, pgbouncer, haproxy };
+  return Object.entries(peers).filter(([, program]) => program === null).map(([name]) => name);
 }
 
 /** Runs pgbench to its end. `args` say what; where comes from `target`. */

@@ -9,7 +9,8 @@ export interface Circumstances {
   readonly cpus: number;
   readonly deno: string;
   readonly tree: string;
-  readonly stunnel: string;
+  /** Debian packages of peers that are not installed. */
+  readonly missing: readonly string[];
 }
 
 /** A section of Markdown: one row a contestant, median and spread of each metric, then the ratios. */
@@ -54,6 +55,10 @@ function cell({ values }: Samples, { key, digits }: Metric): string {
 }
 
 /** The median of the ratios of each round: both were measured within seconds of each other. */
+export function ratio(above: readonly number[], below: readonly number[]): number {
+  return median(above.map((value, round) => value / (below[round] ?? NaN)));
+}
+
 function ratioLine(
   metrics: readonly Metric[],
   samples: readonly Samples[],
@@ -64,6 +69,5 @@ function ratioLine(
   const [above, below] = [values(of), values(to)];
   const title = metrics.find(({ key }) => key === metric)?.title;
   if (above === undefined || below === undefined || title === undefined) return [];
-  const ratio = median(above.map((value, round) => value / (below[round] ?? NaN)));
-  return [`- ${title}, ${of} / ${to}: **${ratio.toFixed(2)}**`];
+  return [`- ${title}, ${of} / ${to}: **${ratio(above, below).toFixed(2)}**`];
 }

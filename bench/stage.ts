@@ -39,6 +39,10 @@ export interface StageFiles {
   readonly oneCa: string;
   /** The CA of the TLS backend behind `BUNDLE_SIZE - 1` others, the way cloud databases publish theirs. */
   readonly manyCas: string;
+  /** What a client says that logs in and out at once: StartupMessage, Terminate. */
+  readonly hello: string;
+  /** A script for pgbench: ten selects in one pipeline. */
+  readonly pipeline: string;
 }
 
 /**
@@ -76,6 +80,10 @@ async function writeFiles(
   server: IssuedCertificate,
 ): Promise<StageFiles> {
   const others = Array.from({ length: BUNDLE_SIZE - 1 }, (_, i) => certificateAuthority(`other CA ${i + 1}`));
+  const selects = Array.from(
+    { length: 10 },
+    (_, i) => `SELECT abalance FROM pgbench_accounts WHERE aid = ${i * 9_999 + 1};`,
+  );
   const write = async (name: string, text: string) => {
     const path = join(dir, name);
     await Deno.writeTextFile(path, text, { mode: 0o600 });
@@ -86,6 +94,8 @@ async function writeFiles(
     serverKey: await write("server.key", server.keyPem),
     oneCa: await write("one_ca.pem", ca.certPem),
     manyCas: await write("many_cas.pem", [...others, ca].map(({ certPem }) => certPem).join("")),
+    hello: await write("hello", STARTUP_MESSAGE + TERMINATE),
+    pipeline: await write("pipeline.sql", ["\\startpipeline", ...selects, "\\endpipeline", ""].join("\n")),
   };
 }
 
@@ -106,5 +116,9 @@ export const BUNDLE_SIZE = 140;
 
 // pgbench's clients, our own queries and those that are still closing.
 const SPARE_SESSIONS = 60;
+
+// https://www.postgresql.org/docs/current/protocol-message-formats.html: length, protocol 3.0, parameters.
+const STARTUP_MESSAGE = "\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+const TERMINATE = "X\0\0\0\x04";
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -1,7 +1,10 @@
 /** How long a proxy takes from its command to its first connection. */
 
 import { PGTLS, proxies, STUNNEL } from "./contestants.ts";
+import { PGBOUNCER } from "./peers.ts";
 import type { Figure } from "./figure.ts";
+
+const PEERS = [STUNNEL, PGBOUNCER];
 
 /** Spawn to listening, program files in the page cache. */
 export const startTime: Figure = {
@@ -11,10 +14,10 @@ export const startTime: Figure = {
     { key: "ms", title: "ms", digits: 0 },
     { key: "cpu", title: "CPU ms", digits: 0 },
   ],
-  comparisons: [{ of: PGTLS, to: STUNNEL, metric: "ms" }],
+  comparisons: PEERS.map((to) => ({ of: PGTLS, to, metric: "ms" })),
   open: (stage) =>
     Promise.resolve(
-      proxies(stage).map((proxy) => ({
+      proxies(stage, PEERS).map((proxy) => ({
         name: proxy.name,
         measure: async () => {
           await using server = await proxy.start("plaintext");
