@@ -27,6 +27,11 @@ export type CloseReason =
   | "backend_tls_refused"
   | "backend_untrusted"
   | "backend_error"
+  | "channel_binding_conflict"
+  | "auth_failed"
+  | "auth_limited"
+  | "auth_timeout"
+  | "backend_login_failed"
   | "client_lost"
   | "backend_lost"
   | "limit_reached"
@@ -108,6 +113,7 @@ export type TlsAlert = "decode_error" | "unrecognized_name";
 export interface ErrorAnswer {
   readonly sqlstate: string;
   readonly message: string;
+  readonly detail?: string;
   readonly hint?: string;
 }
 
@@ -205,6 +211,14 @@ const ANSWERS: Partial<Record<CloseReason, ErrorAnswer>> = {
   rule_denied: { sqlstate: "28000", message: "connection is not permitted by the rules of this route" },
   app_rejected: { sqlstate: "28000", message: "connection refused by policy" },
   app_failed: { sqlstate: "28000", message: "connection could not be authorized" },
+  channel_binding_conflict: {
+    sqlstate: "28000",
+    message: "SCRAM channel binding cannot work here: the server behind pgtls shows another certificate",
+    hint: 'Set auth.mode = "scram" in pgtls, or use one certificate on both of its legs, ' +
+      "or connect with channel_binding=disable.",
+  },
+  auth_timeout: { sqlstate: "57014", message: "canceling authentication due to timeout" },
+  backend_login_failed: { sqlstate: "28000", message: "pgtls cannot log in to the backend" },
   limit_reached: { sqlstate: "53300", message: "too many connections for this route" },
   server_draining: { sqlstate: "57P01", message: "terminating connection because pgtls is shutting down" },
   idle_timeout: { sqlstate: "57P05", message: "terminating connection due to idle timeout" },

@@ -1,5 +1,7 @@
 /** Everything the operator gave: the configuration file and every file it names, or everything wrong with them. */
 
+import { UserlistLoader } from "./auth/logins.ts";
+import type { Userlist } from "./auth/userlist.ts";
 import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import { readConfigFile } from "./config/load.ts";
 import { type FileReader, type FilesFound, Snapshot } from "./config/snapshot.ts";
@@ -16,6 +18,8 @@ export interface LoadedRoute {
   readonly material: RouteMaterial;
   /** The connection app; `null` = none. */
   readonly app: App | null;
+  /** The users of `auth_file`; `null` without one. */
+  readonly users: Userlist | null;
   /** The files it was made from, for another isolate to make it from, too. */
   readonly files: FilesFound;
 }
@@ -39,7 +43,7 @@ export interface Loaded {
 }
 
 /**
- * Reads and checks a configuration, its certificates, keys and CA bundles, and loads its connection apps.
+ * Reads and checks a configuration, its certificates, keys, CA bundles and password files, and loads its connection apps.
  *
  * @param loader The one of this process, for a later reload to go on with.
  * @throws {ConfigError} With every problem of the configuration, then every problem of the files.
@@ -64,12 +68,15 @@ export async function load(file: string, loader: Loader = new Loader()): Promise
 /** Loads part by part. One for the life of the process: what was made of a file that has not changed is not made again. */
 export class Loader {
   readonly #material = new MaterialLoader();
+  readonly #users = new UserlistLoader();
 
   /** @throws {ConfigError} With every problem, those of the files it names among them. */
   config(file: string, files: FileReader): Config {
     const reading = readConfigFile(file, files);
     if (reading.config !== null) return reading.config;
-    const problems = this.#material.problems(reading.files, { files });
+    const problems = [this.#material, this.#users].flatMap((loader) =>
+      loader.problems(reading.files, { files })
+    );
     throw new ConfigError(file, [...reading.problems, ...problems]);
   }
 
@@ -80,13 +87,15 @@ export class Loader {
   async route(config: RouteConfig, files: Snapshot): Promise<Loading<LoadedRoute>> {
     await turn();
     const material = this.#material.route(config, { files });
+    const users = this.#users.route(config, { files });
     const app = await loadAppOf(config, files);
-    if (!material.ok || !app.ok) {
-      return { ok: false, problems: [material, app].flatMap((part) => part.ok ? [] : part.problems) };
+    if (!material.ok || !users.ok || !app.ok) {
+      const problems = [material, users, app].flatMap((part) => part.ok ? [] : part.problems);
+      return { ok: false, problems };
     }
-    const { warnings } = material;
-    const value = { config, material: material.value, app: app.value, files: files.pick(pathsOf(config)) };
-    return { ok: true, value, warnings };
+    const read = { material: material.value, app: app.value, users: users.value };
+    const value = { config, ...read, files: files.pick(pathsOf(config)) };
+    return { ok: true, value, warnings: [...material.warnings, ...users.warnings] };
   }
 
   /** As {@linkcode Loader.route}. */

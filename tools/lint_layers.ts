@@ -203,7 +203,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   "scope/types": { values: [], types: ["tls/record"], packages: NO_PACKAGES, pure: true },
   "scope/load_app": { values: ["scope", "errors", "config/snapshot"], packages: NO_SOCKETS },
-  auth: { values: ["auth", "wire", "errors"], types: ["config/types", "tls"], packages: NO_SOCKETS },
+  // A password file is read like a certificate: bounded, and once a load.
+  auth: {
+    values: ["auth", "wire", "errors"],
+    types: ["config/types", "config/read_file", "config/snapshot", "tls"],
+    packages: NO_SOCKETS,
+  },
   connection: {
     values: ["connection", "wire", "tls", "scope", "auth", "errors", "ip_address"],
     types: ["config/types", "observe/events"],
@@ -246,11 +251,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "config/files",
       "config/snapshot",
       "tls/material",
+      "auth/logins",
       "tls/path/system_roots",
       "scope/load_app",
       "errors",
     ],
-    types: ["config/types", "scope/types"],
+    types: ["config/types", "scope/types", "auth"],
     packages: NO_PACKAGES,
   },
   reload: {

@@ -41,8 +41,9 @@ function describeRoutes(config: Config): string {
 
 async function probeRoutes(routes: readonly LoadedRoute[]): Promise<number> {
   let exitCode: number = EXIT.ok;
-  for (const { config, material } of routes) {
-    const result = await probeRoute(config, material);
+  for (const route of routes) {
+    const { config } = route;
+    const result = await probeRoute(route);
     console.log(
       printable([`\nproxy[${config.index}] (route "${config.name}")`, ...result.lines].join("\n  ")),
     );

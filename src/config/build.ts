@@ -6,6 +6,8 @@ import type { ConfigFile } from "./schema.ts";
 import type {
   AdminConfig,
   AllowRule,
+  AuthConfig,
+  AuthFiles,
   BackendConfig,
   BackendFiles,
   Config,
@@ -44,6 +46,7 @@ function buildRoute(table: RouteTable, { index, folder }: { index: number; folde
     allow: (table.allow ?? []).map(buildRule),
     listener: buildListener(table.listener, folder),
     backend: buildBackend(table.backend, folder),
+    auth: buildAuth(table.auth, folder),
   };
 }
 
@@ -87,6 +90,14 @@ function buildBackend(table: RouteTable["backend"], folder: string): BackendConf
   };
 }
 
+function buildAuth(table: RouteTable["auth"], folder: string): AuthConfig {
+  return {
+    mode: table.mode,
+    ...authFiles(table, folder),
+    authenticationTimeoutMs: table.authentication_timeout,
+  };
+}
+
 function buildAdmin(table: NonNullable<ConfigFile["admin"]>, folder: string): AdminConfig {
   return {
     bindAddress: table.bind_address,
@@ -115,6 +126,11 @@ export function backendFiles(table: Partial<RouteTable["backend"]>, folder: stri
     clientCert: absolute(table.client_cert, folder),
     clientKey: absolute(table.client_key, folder),
   };
+}
+
+/** The file a table of logins names, as far as it could be read. */
+export function authFiles(table: Partial<RouteTable["auth"]>, folder: string): AuthFiles {
+  return { authFile: absolute(table.auth_file, folder) };
 }
 
 function absolute(path: string | undefined, folder: string): string | null {

@@ -11,9 +11,10 @@ export interface NamedFile {
 }
 
 /** The files a route names. `root_ca = "system"` is not among them: that is for the operating system to say. */
-export function filesOfRoute({ app, listener, backend }: RouteConfig): NamedFile[] {
+export function filesOfRoute({ app, auth, listener, backend }: RouteConfig): NamedFile[] {
   return named({
     app,
+    "auth.auth_file": auth.authFile,
     "listener.server_cert": listener.serverCert,
     "listener.server_key": listener.serverKey,
     "listener.client_ca": listener.clientCa,

@@ -8,13 +8,28 @@
 import { dirname } from "node:path";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { TcpAddress } from "./address.ts";
-import { backendFiles, buildConfig, defaultRouteName, listenerFiles } from "./build.ts";
+import { authFiles, backendFiles, buildConfig, defaultRouteName, listenerFiles } from "./build.ts";
 import { describeFound } from "./found.ts";
 import { readAllow } from "./read_allow.ts";
-import { isTable, problemAt, type RawTable, readTable, type TablePlace } from "./read_table.ts";
+import {
+  isTable,
+  problemAt,
+  type RawTable,
+  readTable,
+  type TablePlace,
+  type TableReading,
+} from "./read_table.ts";
 import { findConflicts, type RouteSketch } from "./route_conflicts.ts";
-import { checkAdmin, checkBackend, checkListener, checkRoute } from "./rules.ts";
-import { adminKeys, backendKeys, configSchema, listenerKeys, routeKeys, topLevelKeys } from "./schema.ts";
+import { checkAdmin, checkAuth, checkBackend, checkListener, checkRoute } from "./rules.ts";
+import {
+  adminKeys,
+  authKeys,
+  backendKeys,
+  configSchema,
+  listenerKeys,
+  routeKeys,
+  topLevelKeys,
+} from "./schema.ts";
 import type { Address, Config, TableFiles } from "./types.ts";
 
 /** What a file holds: a configuration, or what is wrong with it and which files it names all the same. */
@@ -108,11 +123,14 @@ function readRoute(raw: unknown, index: number, findings: Findings): RouteSketch
     return [];
   }
   const place = { path, route: nameOf(raw) ?? name };
-  checkRoute(readTable(routeKeys, raw, { place, problems, subtables: ["listener", "backend", "allow"] }));
-  const listener = readListener(raw, { ...findings, place });
-  const backend = readBackend(raw, { ...findings, place });
-  readAllow(raw, { place, problems, listener });
-  return [{ place, listener, backend }];
+  const subtables = ["listener", "backend", "auth", "allow"];
+  checkRoute(readTable(routeKeys, raw, { place, problems, subtables }));
+  const context = { ...findings, place };
+  const listener = readListener(raw, context);
+  const backend = readBackend(raw, context);
+  readAuth(raw, listener, context);
+  readAllow(raw, { place, problems, listener: listener?.values });
+  return [{ place, listener: listener?.values, backend }];
 }
 
 /** The name comes first: the problems of the table itself already carry it. */
@@ -124,9 +142,9 @@ interface ReadingContext extends Findings {
   readonly place: TablePlace;
 }
 
-function readListener(raw: RawTable, context: ReadingContext): RouteSketch["listener"] {
+function readListener(raw: RawTable, context: ReadingContext): TableReading<typeof listenerKeys> | null {
   const table = readSubtable(raw, "listener", { ...context, header: "[proxy.listener]" });
-  if (table === null) return undefined;
+  if (table === null) return null;
   const below = subcontext(context, "listener");
   const listener = readTable(listenerKeys, table, below);
   checkListener(listener);
@@ -134,7 +152,7 @@ function readListener(raw: RawTable, context: ReadingContext): RouteSketch["list
     place: below.place,
     listener: listenerFiles(present(listener.values), context.folder),
   });
-  return listener.values;
+  return listener;
 }
 
 function readBackend(raw: RawTable, context: ReadingContext): Address | undefined {
@@ -145,6 +163,21 @@ function readBackend(raw: RawTable, context: ReadingContext): Address | undefine
   checkBackend(backend);
   context.files.push({ place: below.place, backend: backendFiles(present(backend.values), context.folder) });
   return backend.values.address;
+}
+
+/** A route without the table lets logins pass through. */
+function readAuth(
+  raw: RawTable,
+  listener: TableReading<typeof listenerKeys> | null,
+  context: ReadingContext,
+): void {
+  if (!Object.hasOwn(raw, "auth")) return;
+  const table = readSubtable(raw, "auth", { ...context, header: "[proxy.auth]" });
+  if (table === null) return;
+  const below = subcontext(context, "auth");
+  const auth = readTable(authKeys, table, below);
+  checkAuth(auth, listener);
+  context.files.push({ place: below.place, auth: authFiles(present(auth.values), context.folder) });
 }
 
 function readSubtable(

@@ -2,10 +2,11 @@
 
 import { isLoopback } from "./address.ts";
 import type { TableReading } from "./read_table.ts";
-import type { adminKeys, backendKeys, listenerKeys, routeKeys } from "./schema.ts";
+import type { adminKeys, authKeys, backendKeys, listenerKeys, routeKeys } from "./schema.ts";
 
 type Listener = TableReading<typeof listenerKeys>;
 type Backend = TableReading<typeof backendKeys>;
+type Auth = TableReading<typeof authKeys>;
 type Admin = TableReading<typeof adminKeys>;
 type Route = TableReading<typeof routeKeys>;
 
@@ -71,6 +72,32 @@ export function checkBackend(backend: Backend): void {
     backend.report(
       "server_name",
       `${MISSING}, and a unix socket has no name to verify, expected the name in the backend's certificate`,
+    );
+  }
+}
+
+/** Reports what the keys of `[proxy.auth]` say against one another, and against the route's listener. */
+export function checkAuth(auth: Auth, listener: Listener | null): void {
+  const { mode } = auth.values;
+  if (mode === "scram" && !auth.has("auth_file")) {
+    auth.report(
+      "auth_file",
+      `${MISSING} with mode = "scram", expected the name of a file of users and verifiers`,
+    );
+  }
+  if (mode !== "scram" && mode !== undefined && auth.has("auth_file")) {
+    auth.report(
+      "auth_file",
+      `Cannot use with mode = "${mode}": expected mode = "scram", or this key to be absent`,
+    );
+  }
+  if (mode !== "password" || listener === null) return;
+  const { tls_enabled, unsafe_allow_plaintext } = listener.values;
+  if (tls_enabled === false || unsafe_allow_plaintext === true) {
+    const why = tls_enabled === false ? "tls_enabled = false" : "unsafe_allow_plaintext = true";
+    auth.report(
+      "mode",
+      `Cannot ask for passwords with listener.${why}: they would cross the network in clear, expected mode = "scram", or TLS for every client`,
     );
   }
 }

@@ -101,6 +101,19 @@ export const backendKeys = {
   client_key: fileName().optional().describe("PEM file of its private key. Together with client_cert."),
 };
 
+/** Keys of `[proxy.auth]`. */
+export const authKeys = {
+  mode: choice(["passthrough", "scram", "password"]).default("passthrough").describe(
+    'How clients log in: "passthrough" leaves it to the backend; "scram" checks a SCRAM login against auth_file and logs in to the backend with it; "password" asks for the password inside TLS and logs in with that.',
+  ),
+  auth_file: fileName().optional().describe(
+    'File of users and their SCRAM verifiers, in the format of PgBouncer\'s userlist.txt. Required with mode = "scram", and only there.',
+  ),
+  authentication_timeout: duration("1h", { zero: false }).prefault("60s").describe(
+    'Time for a login with mode = "scram" or "password", from the StartupMessage to the backend\'s word that it may go on.',
+  ),
+};
+
 /** Keys of `[[proxy]]` itself. */
 export const routeKeys = {
   name: routeName().optional().describe(
@@ -172,6 +185,7 @@ export const configSchema = z.strictObject({
       ...routeKeys,
       listener: z.strictObject(listenerKeys).describe("Towards clients."),
       backend: z.strictObject(backendKeys).describe("Towards the PostgreSQL server."),
+      auth: z.strictObject(authKeys).prefault({}).describe("Logins. Without this table they pass through."),
       allow: z.array(z.strictObject(allowKeys)).min(1).optional().describe(
         "Rules, one of which a client must match before the backend is dialled; absent = no rule.",
       ),
@@ -183,6 +197,4 @@ export const configSchema = z.strictObject({
 export type ConfigFile = z.output<typeof configSchema>;
 
 /** Keys of later versions. Ignoring one could let in people whom the operator meant to keep out. */
-export const LATER_KEYS: ReadonlySet<string> = new Set([
-  "auth",
-]);
+export const LATER_KEYS: ReadonlySet<string> = new Set([]);

@@ -54,6 +54,14 @@ export interface BackendConfig {
   readonly clientKey: string | null;
 }
 
+/** `[proxy.auth]`. */
+export interface AuthConfig {
+  readonly mode: "passthrough" | "scram" | "password";
+  /** Absolute path; `null` unless `mode` is `"scram"`. */
+  readonly authFile: string | null;
+  readonly authenticationTimeoutMs: number;
+}
+
 /**
  * A text that must be equal, or the source of a regex that must match from end to end (ECMAScript, flag `u`). Between
  * its parts stands what another key of the rule has captured, `\1`; most have one part.
@@ -89,6 +97,7 @@ export interface RouteConfig {
   readonly allow: readonly AllowRule[];
   readonly listener: ListenerConfig;
   readonly backend: BackendConfig;
+  readonly auth: AuthConfig;
 }
 
 /** `[admin]`: as a listener, plus nothing. */
@@ -123,7 +132,14 @@ export type ListenerFiles = Pick<
 /** The files a backend names. */
 export type BackendFiles = Pick<BackendConfig, "rootCa" | "clientCert" | "clientKey">;
 
+/** The file `[proxy.auth]` names. */
+export type AuthFiles = Pick<AuthConfig, "authFile">;
+
 /** The files of one table of a configuration, which as a whole may be wrong. */
 export type TableFiles =
   & { readonly place: { readonly path: string; readonly route?: string } }
-  & ({ readonly listener: ListenerFiles } | { readonly backend: BackendFiles });
+  & (
+    | { readonly listener: ListenerFiles }
+    | { readonly backend: BackendFiles }
+    | { readonly auth: AuthFiles }
+  );

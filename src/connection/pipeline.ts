@@ -6,9 +6,10 @@
  */
 
 import { describeFailure, StageError } from "../errors.ts";
+import { authenticate, authenticationDeadline, refuseGuesser } from "./authenticate.ts";
 import { authorize, type Authorized, type AuthorizeOptions } from "./authorize.ts";
 import { chooseRoute } from "./choose_route.ts";
-import { connectBackend, connectDeadline } from "./connect_backend.ts";
+import { type Backend, connectBackend, connectDeadline } from "./connect_backend.ts";
 import { Deadline } from "./deadline.ts";
 import { forwardCancel } from "./forward_cancel.ts";
 import { handshake } from "./handshake.ts";
@@ -80,22 +81,33 @@ async function permit(
   }
 }
 
-/** From there to the backend, within `connect_timeout`; `null` when a CancelRequest was all there was to forward. */
+/** From there to the backend and into the session; `null` when a CancelRequest was all there was to forward. */
 async function openSession(authorized: Authorized, progress: Progress): Promise<Session | null> {
-  const { packet, login, route, backendRoute, stream, cancelRoutes = [route] } = authorized;
+  refuseGuesser(authorized);
+  const backend = await reachBackend(authorized, progress);
+  const { login, route, stream } = authorized;
+  if (backend === null || login === null) return null;
+  const deadline = progress.stoppedBy(authenticationDeadline(route.config.auth));
+  try {
+    progress.opened(await authenticate(authorized, backend, { login, signal: deadline.signal }));
+  } finally {
+    deadline.clear();
+  }
+  return progress.relaying(relay(stream, backend.stream, route.config.listener));
+}
+
+/** Within `connect_timeout`, a CancelRequest included: `null` once it has been taken. */
+async function reachBackend(authorized: Authorized, progress: Progress): Promise<Backend | null> {
+  const { packet, route, backendRoute, cancelRoutes = [route] } = authorized;
   const dialled = packet.kind === "cancel_request" ? cancelRoutes : [backendRoute];
   const deadline = progress.stoppedBy(connectDeadline(...dialled.map(({ config }) => config.backend)));
   const { signal } = deadline;
   const connect = async (route: Route) =>
     progress.connected(await connectBackend(route, { signal, onSocket: progress.own }));
   try {
-    if (packet.kind === "cancel_request") {
-      await anyOf(cancelRoutes.map(async (route) => forwardCancel(packet, await connect(route), signal)));
-      return null;
-    }
-    const backend = await connect(backendRoute);
-    if (login !== null) backend.stream.write(login.bytes);
-    return progress.relaying(relay(stream, backend.stream, route.config.listener));
+    if (packet.kind !== "cancel_request") return await connect(backendRoute);
+    await anyOf(cancelRoutes.map(async (route) => forwardCancel(packet, await connect(route), signal)));
+    return null;
   } finally {
     deadline.clear();
   }

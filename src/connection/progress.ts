@@ -12,6 +12,7 @@ import type { ConnectionFields, Observer, PgtlsEvent, RelayedBytes } from "../ob
 import { encodeAlert } from "../tls/alert.ts";
 import type { TlsFacts } from "../tls/record.ts";
 import { encodeErrorResponse } from "../wire/error_response.ts";
+import type { Authentication } from "./authenticate.ts";
 import type { Authorized } from "./authorize.ts";
 import type { Routed } from "./choose_route.ts";
 import type { Backend } from "./connect_backend.ts";
@@ -156,6 +157,15 @@ export class Progress {
     return backend;
   }
 
+  opened({ mode, binding }: Authentication): void {
+    this.#step({
+      event: "session.opened",
+      auth_mode: mode,
+      client_binding: binding && binding.client,
+      backend_binding: binding && binding.backend,
+    });
+  }
+
   relaying(session: Session): Session {
     this.#session = session;
     this.#deadline = null;
@@ -245,9 +255,26 @@ export class Progress {
       const why = detail === answer.message ? null : detail;
       this.#emit({ event: "app.rejected", sqlstate: answer.sqlstate, message: answer.message, detail: why });
     }
-    if (this.#state === "authorized" && reason !== "app_failed") {
-      this.#emit({ event: "backend.failed", reason: failure.reason, detail: failure.detail });
+    if (this.#isLoginFailure(reason)) this.#emit({ event: "authentication.failed", reason, detail });
+    else if (this.#state === "authorized" && reason !== "app_failed") {
+      this.#emit({ event: "backend.failed", reason, detail });
     }
+    if (reason === "channel_binding_conflict" && this.#route) this.#warnOnce(this.#route, failure);
+  }
+
+  /** A login ends between `connected` and `opened`; who merely leaves has not failed. */
+  #isLoginFailure(reason: CloseReason): boolean {
+    if (reason === "auth_limited") return true;
+    const isLogin = this.#state === "connected" && this.#started?.packet.kind === "startup_message";
+    return isLogin && !DEPARTURES.has(reason);
+  }
+
+  /** What the operator can mend is said once a route, and louder than one client's refusal. */
+  #warnOnce({ config, warned }: Route, { reason, detail: message }: Failure): void {
+    if (warned.has(reason)) return;
+    warned.add(reason);
+    const problem = { path: `proxy[${config.index}].auth.mode`, route: config.name, message };
+    this.#surroundings.observe({ event: "config.warning", problem });
   }
 
   get #bytesFromBackend(): number {
@@ -323,6 +350,13 @@ function encodeLastWords({ alert, answer }: Failure): Uint8Array | null {
   if (alert !== undefined) return encodeAlert(alert);
   return answer && encodeErrorResponse({ severity: "FATAL", ...answer });
 }
+
+const DEPARTURES: ReadonlySet<CloseReason> = new Set([
+  "client_closed",
+  "client_lost",
+  "backend_lost",
+  "server_draining",
+]);
 
 /** An event of a connection without the fields every such event has. */
 type Body<Name extends string = string> = WithoutFields<

@@ -1,6 +1,8 @@
 /** One `[[proxy]]` as connections see it: configuration, loaded material, and who is in. */
 
 import type { RouteConfig } from "../config/types.ts";
+import type { Logins } from "../auth/logins.ts";
+import type { CloseReason } from "../errors.ts";
 import type { App } from "../scope/types.ts";
 import type { TlsAcceptor } from "../tls/acceptor.ts";
 import type { RouteMaterial } from "../tls/material.ts";
@@ -18,10 +20,14 @@ export interface Route {
   readonly rules: App | null;
   /** The connection app; `null` = none. */
   readonly app: App | null;
+  /** Who may log in, where that is checked here. */
+  readonly logins: Logins;
   /** Sessions past authorization, against `max_connections`. */
   readonly sessions: Places;
   /** CancelRequests being forwarded, against {@linkcode MAX_CANCELS}. */
   readonly cancels: Places;
+  /** What the operator has been warned of: once a route is enough. */
+  readonly warned: Set<CloseReason>;
 }
 
 /** CancelRequests that a route forwards at a time: PostgreSQL answers each within milliseconds. */

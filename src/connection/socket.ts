@@ -31,6 +31,8 @@ export function readSome(socket: Socket, limit: number, signal: AbortSignal): Pr
     if (signal.aborted) return reject(signal.reason);
     if (socket.errored) return reject(socket.errored);
     if (socket.destroyed || socket.readableEnded) return resolve(null);
+    // "readable" may be over: of bytes that stand in the socket already it says nothing.
+    if (socket.readableLength > 0) return resolve(socket.read(Math.min(limit, socket.readableLength)));
     socket.on("readable", onReadable);
     socket.on("end", onEnd);
     socket.on("error", onError);

@@ -13,6 +13,7 @@ export type State =
   | "started"
   | "authorized"
   | "connected"
+  | "opened"
   | "closed";
 
 /** What moves a connection on; each is also an event of the log (observe/events.ts). */
@@ -26,6 +27,7 @@ export type Step =
   | "cancel.received"
   | "connection.authorized"
   | "backend.connected"
+  | "session.opened"
   | "connection.closed";
 
 /** From each state, the steps it allows and where they lead. A step that is absent is a bug of ours. */
@@ -42,7 +44,12 @@ export const TRANSITIONS = {
   started: { "connection.authorized": "authorized", "connection.closed": "closed" },
   authorized: { "backend.connected": "connected", "connection.closed": "closed" },
   // A CancelRequest in clear may be for several backends.
-  connected: { "backend.connected": "connected", "connection.closed": "closed" },
+  connected: {
+    "backend.connected": "connected",
+    "session.opened": "opened",
+    "connection.closed": "closed",
+  },
+  opened: { "connection.closed": "closed" },
   closed: {},
 } as const satisfies Record<State, Partial<Record<Step, State>>>;
 

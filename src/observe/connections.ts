@@ -20,6 +20,7 @@ export type ConnectionState =
   | "started"
   | "authorized"
   | "connected"
+  | "opened"
   | "closed";
 
 /** One connection as far as its events have told. */
@@ -165,6 +166,8 @@ function learned(event: PgtlsEvent & ConnectionFields): Partial<ConnectionRecord
       return { state: "authorized" };
     case "backend.connected":
       return { state: "connected", backend: event.backend, backend_tls: event.tls };
+    case "session.opened":
+      return { state: "opened" };
     default:
       return {};
   }

@@ -145,6 +145,19 @@ export type PgtlsEvent =
     readonly duration_ms: number;
   }
   | ConnectionFields & {
+    readonly event: "session.opened";
+    readonly auth_mode: "passthrough" | "scram" | "password";
+    /** Whether the client's login is bound to the listener's certificate; `null` in passthrough. */
+    readonly client_binding: boolean | null;
+    /** Whether pgtls's login is bound to the backend's; `null` in passthrough, and where none was asked for. */
+    readonly backend_binding: boolean | null;
+  }
+  | ConnectionFields & {
+    readonly event: "authentication.failed";
+    readonly reason: CloseReason;
+    readonly detail: string;
+  }
+  | ConnectionFields & {
     readonly event: "backend.failed";
     readonly reason: CloseReason;
     readonly detail: string;

@@ -1,6 +1,7 @@
 /** How loud each event is. */
 
 import type { LogLevel } from "../config/types.ts";
+import type { CloseReason } from "../errors.ts";
 import type { PgtlsEvent } from "./events.ts";
 
 /**
@@ -20,6 +21,8 @@ export function levelOf(event: PgtlsEvent): LogLevel {
       return "warn";
     case "backend.failed":
       return event.reason === "backend_untrusted" ? "error" : "warn";
+    case "authentication.failed":
+      return OPERATORS_BUSINESS.has(event.reason) ? "warn" : "info";
     case "connection.closed":
       if (event.reason === "internal_error") return "error";
       return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
@@ -49,3 +52,6 @@ export function isAtLeast(level: LogLevel, lowest: LogLevel): boolean {
 
 /** From the quietest to the loudest. */
 export const LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
+
+/** A login that failed because of the backend, or of what the configuration says about it. */
+const OPERATORS_BUSINESS: ReadonlySet<CloseReason> = new Set(["backend_login_failed", "backend_untrusted"]);

@@ -1,5 +1,7 @@
 /** From what was loaded to what connections see, keeping what a reload must not touch. */
 
+import { Attempts } from "../auth/attempts.ts";
+import { openLogins } from "../auth/logins.ts";
 import type { RouteConfig } from "../config/types.ts";
 import { Places, type Route } from "../connection/route.ts";
 import type { LoadedRoute } from "../load.ts";
@@ -11,6 +13,8 @@ import type { ListenerMaterial } from "../tls/material.ts";
 interface Counts {
   readonly sessions: Places;
   readonly cancels: Places;
+  /** Wrong passwords: whoever guesses must not gain by a reload. */
+  readonly attempts: Attempts;
 }
 
 /** Makes routes; one that has not changed stays the same object, and its name keeps its counts. */
@@ -33,10 +37,12 @@ export class Routes {
     }
   }
 
-  #open({ config, material, app }: LoadedRoute): Route {
+  #open({ config, material, app, users }: LoadedRoute): Route {
     const acceptor = material.listener && this.#acceptorOf(material.listener, config);
     const rules = config.allow.length === 0 ? null : allowRules(config.allow);
-    return { config, material, acceptor, rules, app, ...this.#countsOf(config.name) };
+    const { attempts, ...counts } = this.#countsOf(config.name);
+    const logins = openLogins(users, { keyPem: material.listener?.keyPem ?? null, attempts });
+    return { config, material, acceptor, rules, app, logins, ...counts, warned: new Set() };
   }
 
   /** A route that has only moved within the file keeps its material, and with it this. */
@@ -51,7 +57,11 @@ export class Routes {
   }
 
   #countsOf(name: string): Counts {
-    const counts = this.#counts.get(name) ?? { sessions: new Places(), cancels: new Places() };
+    const counts = this.#counts.get(name) ?? {
+      sessions: new Places(),
+      cancels: new Places(),
+      attempts: new Attempts(),
+    };
     this.#counts.set(name, counts);
     return counts;
   }

@@ -85,7 +85,9 @@ export class MaterialLoader {
     const load = new Load(this.#pem, this.#trust, source);
     for (const table of tables) {
       if ("listener" in table) load.listener(table.listener, table.place);
-      else load.backend({ ...table.backend, tlsVerify: "full", serverName: null }, table.place);
+      else if ("backend" in table) {
+        load.backend({ ...table.backend, tlsVerify: "full", serverName: null }, table.place);
+      }
     }
     return load.problems;
   }

@@ -6,6 +6,7 @@ import { makeCa, writeFiles } from "../support/pki.ts";
 import { startPlainPostgres, startTlsPostgres, type TlsPostgres } from "../support/postgres.ts";
 import { pgtls } from "../support/pgtls.ts";
 import { run } from "../support/process.ts";
+import { formatVerifier, makeVerifier } from "../support/scram.ts";
 
 Deno.test("pgtls check --probe says per route what clients will see, and ends with 1 if a backend fails", async () => {
   await using plain = await startPlainPostgres();
@@ -13,10 +14,12 @@ Deno.test("pgtls check --probe says per route what clients will see, and ends wi
   await using folder = await probeFolder(tls, plain.port);
   const { code, stdout, stderr } = await pgtls("check", "--probe", "-c", folder.config);
   assert.equal(code, 1, stderr);
-  const [, good, same, wrongCa, noTls, gone, plaintext] = stdout.split(/^proxy\[\d\]/m);
+  const [, good, same, wrongCa, noTls, gone, plaintext, scram, unbound, password] = stdout.split(
+    /^proxy\[\d\]/m,
+  );
   assert.match(good!, /backend 127\.0\.0\.1:\d+: ok\n {2}TLS 1\.3, cipher suite 0x1302, ALPN postgresql\n/);
-  assert.match(good!, /SCRAM passwords: fail for a default psql \("SCRAM channel binding check failed"\)/);
-  assert.match(same!, /SCRAM passwords: work, with channel binding/);
+  assert.match(good!, /passwords pass through\. SCRAM: a default psql is refused \(28000\)/);
+  assert.match(same!, /SCRAM: works, with channel binding/);
   assert.match(
     wrongCa!,
     /backend_untrusted[^]*clients will see: FATAL: backend is not trusted \(SQLSTATE 08001\)/,
@@ -25,7 +28,16 @@ Deno.test("pgtls check --probe says per route what clients will see, and ends wi
   assert.match(gone!, /backend_unreachable[^]*ECONNREFUSED[^]*SQLSTATE 08001/);
   assert.match(
     plaintext!,
-    /ok\n {2}connected in plaintext[^]*SCRAM passwords: work, without channel binding/,
+    /ok\n {2}connected in plaintext[^]*SCRAM: works, without channel binding/,
+  );
+  assert.match(
+    scram!,
+    /passwords \(scram, 1 user\): work, clients bound to the listener's certificate, the backend login bound/,
+  );
+  assert.match(unbound!, /clients unbound \(they come in plaintext\), the backend login bound/);
+  assert.match(
+    password!,
+    /passwords \(password\): work, asked for inside the client's TLS and the backend login bound/,
   );
 });
 
@@ -103,6 +115,7 @@ async function probeFolder(tls: TlsPostgres, plainPort: number) {
     "same.key": tls.certificate.keyPem,
     "backend.pem": tls.ca.certPem,
     "other.pem": ca.certPem,
+    "users.txt": `"alice" "${formatVerifier(await makeVerifier("secret"))}"\n`,
   });
   const listener = (name: string) => ({
     bind_address: "127.0.0.1:0",
@@ -117,8 +130,17 @@ async function probeFolder(tls: TlsPostgres, plainPort: number) {
     { listener: listener("own"), backend: { address: `127.0.0.1:${plainPort}`, root_ca: "backend.pem" } },
     { listener: listener("own"), backend: { address: "127.0.0.1:1", tls_enabled: false } },
     { listener: listener("own"), backend: { address: `127.0.0.1:${plainPort}`, tls_enabled: false } },
+    { listener: listener("own"), backend: { address, root_ca: "backend.pem" }, auth: SCRAM },
+    {
+      listener: { bind_address: "127.0.0.1:0", tls_enabled: false },
+      backend: { address, root_ca: "backend.pem" },
+      auth: SCRAM,
+    },
+    { listener: listener("own"), backend: { address, root_ca: "backend.pem" }, auth: { mode: "password" } },
   ];
   const config = join(dir, "pgtls.toml");
   await Deno.writeTextFile(config, stringify({ proxy }));
   return { config, ca: trusted, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
 }
+
+const SCRAM = { mode: "scram", auth_file: "users.txt" };

@@ -47,6 +47,7 @@ Deno.test("parseConfig fills in every default when only required keys are given"
         clientCert: null,
         clientKey: null,
       },
+      auth: { mode: "passthrough", authFile: null, authenticationTimeoutMs: 60_000 },
     }],
   });
 });
@@ -91,6 +92,11 @@ Deno.test("parseConfig keeps every key when all are given", () => {
     connect_timeout = "1h"
     client_cert = "p.pem"
     client_key = "p.key"
+
+    [proxy.auth]
+    mode = "scram"
+    auth_file = "users.txt"
+    authentication_timeout = "5s"
 
     [[proxy.allow]]
     client_cert_cn = "/(.*)/"
@@ -152,6 +158,7 @@ Deno.test("parseConfig keeps every key when all are given", () => {
         clientCert: "/etc/pgtls/p.pem",
         clientKey: "/etc/pgtls/p.key",
       },
+      auth: { mode: "scram", authFile: "/etc/pgtls/users.txt", authenticationTimeoutMs: 5_000 },
     }],
   });
 });

@@ -182,9 +182,46 @@ const CASES: readonly Case[] = [
     "expected a regex with a group",
   ],
   [
-    "auth is given",
+    "auth.mode is not one of its words",
+    { more: '[proxy.auth]\nmode = "md5"' },
+    'proxy[0].auth.mode: Cannot use "md5": expected one of "passthrough", "scram", "password"',
+  ],
+  [
+    "scram has no users",
     { more: '[proxy.auth]\nmode = "scram"' },
-    "proxy[0].auth: Cannot use this key: it is not supported in this version",
+    `proxy[0].auth.auth_file: ${missing} with mode = "scram", expected the name of a file of users and verifiers`,
+  ],
+  [
+    "auth_file is given without scram",
+    { more: '[proxy.auth]\nauth_file = "users.txt"' },
+    'proxy[0].auth.auth_file: Cannot use with mode = "passthrough": expected mode = "scram", or this key to be absent',
+  ],
+  [
+    "auth_file is given with password",
+    { more: '[proxy.auth]\nmode = "password"\nauth_file = "users.txt"' },
+    'proxy[0].auth.auth_file: Cannot use with mode = "password": expected mode = "scram", or this key to be absent',
+  ],
+  [
+    "passwords would cross the network in clear",
+    { listener: `${BIND}\ntls_enabled = false`, more: '[proxy.auth]\nmode = "password"' },
+    "proxy[0].auth.mode: Cannot ask for passwords with listener.tls_enabled = false: " +
+    'they would cross the network in clear, expected mode = "scram", or TLS for every client',
+  ],
+  [
+    "passwords could cross the network in clear",
+    { listener: `${LISTENER}\nunsafe_allow_plaintext = true`, more: '[proxy.auth]\nmode = "password"' },
+    "proxy[0].auth.mode: Cannot ask for passwords with listener.unsafe_allow_plaintext = true: " +
+    'they would cross the network in clear, expected mode = "scram", or TLS for every client',
+  ],
+  [
+    "auth is no table",
+    { route: 'auth = "scram"' },
+    'proxy[0].auth: Cannot use "scram": expected a table, [proxy.auth]',
+  ],
+  [
+    "a key of auth is misspelt",
+    { more: '[proxy.auth]\nauthfile = "users.txt"' },
+    `proxy[0].auth.authfile: ${unknown}, did you mean "auth_file"?`,
   ],
   [
     "bind_address is missing",

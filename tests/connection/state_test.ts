@@ -12,6 +12,7 @@ Deno.test("advance() walks the life of a connection in order", () => {
     "startup.received",
     "connection.authorized",
     "backend.connected",
+    "session.opened",
     "connection.closed",
   ];
   assert.equal(life.reduce<State>(advance, "accepted"), "closed");

@@ -56,7 +56,7 @@ Deno.test("/connections shows an open session with both TLS records and its byte
   const { open: [open], closed: none } = await askJson(proxy.adminPort, "/connections");
   assert.deepEqual(none, []);
   assert.deepEqual([open.state, open.route, open.user, open.database, open.application_name], [
-    "connected",
+    "opened",
     "route0",
     "alice",
     "demo",

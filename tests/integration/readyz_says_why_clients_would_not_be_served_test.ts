@@ -89,7 +89,7 @@ Deno.test("the admin server outlives a drain, and says so", async () => {
   const connection = `host=127.0.0.1 port=${proxy.ports[0]} user=alice dbname=demo sslmode=require`;
   await using busy = startPsql(connection, { args: ["-c", "SELECT 'done' FROM pg_sleep(2)"] });
   await until(
-    async () => (await askJson(proxy.adminPort, "/connections")).open[0]?.state === "connected",
+    async () => (await askJson(proxy.adminPort, "/connections")).open[0]?.state === "opened",
     "psql",
   );
   const { adminPort } = proxy;

@@ -18,6 +18,7 @@ Deno.test("Connections shows an open connection with what its events have told s
     "started",
     "authorized",
     "connected",
+    "opened",
   ]);
   const record = connections.open.get("c-1")!;
   assert.equal(record.user, "alice");

@@ -24,6 +24,13 @@ export function lifeOf(connection: string, closing: Partial<ConnectionClosed> = 
     { event: "connection.authorized", ...fields },
     { event: "backend.connected", ...fields, backend: "db:5432", tls: backend_tls, duration_ms: 3 },
     {
+      event: "session.opened",
+      ...fields,
+      auth_mode: "passthrough",
+      client_binding: null,
+      backend_binding: null,
+    },
+    {
       event: "connection.closed",
       ...fields,
       reason: "client_closed",

@@ -4,7 +4,7 @@ import { lifeOf } from "./events_support.ts";
 
 Deno.test("Feed hands on each event as the JSON log has it, with time and level", () => {
   const messages = messagesOf(lifeOf("c-1"), "debug");
-  assert.deepEqual(messages.map(({ event }) => event).slice(-2), ["backend.connected", "connection.closed"]);
+  assert.deepEqual(messages.map(({ event }) => event).slice(-2), ["session.opened", "connection.closed"]);
   const closed = messages.at(-1)!;
   assert.equal(closed.level, "info");
   assert.match(String(closed.time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);

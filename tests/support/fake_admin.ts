@@ -86,7 +86,7 @@ export function connectionJson(fields: Partial<ConnectionJson> = {}): Connection
     connection: "c-00000001",
     route: "orders",
     client: "203.0.113.9:51514",
-    state: "connected",
+    state: "opened",
     user: "alice",
     database: "orders",
     application_name: "psql",

@@ -16,6 +16,7 @@ export interface RouteTables {
   readonly keys?: Readonly<Record<string, unknown>>;
   readonly listener: Readonly<Record<string, unknown>>;
   readonly backend: Readonly<Record<string, unknown>>;
+  readonly auth?: Readonly<Record<string, unknown>>;
 }
 
 /** A proxy that is listening. Dispose of it with `await using`. */
@@ -47,7 +48,7 @@ export interface TestProxy extends AsyncDisposable {
   replace(name: string, content: string): Promise<string>;
 }
 
-/** Starts a proxy from tables; values that are PEM texts are written to files, and the file's name is used. */
+/** Starts a proxy from tables; values of several lines are written to files, and the file's name is used. */
 export function startTestProxy(...routes: readonly RouteTables[]): Promise<TestProxy> {
   return startFromTables(routes, {});
 }
@@ -178,16 +179,17 @@ export async function writeTables(
     ...route.keys,
     listener: { bind_address: "127.0.0.1:0", ...await filesFor(dir, `${prefix}-listener`, route.listener) },
     backend: await filesFor(dir, `${prefix}-backend`, route.backend),
+    ...(route.auth && { auth: await filesFor(dir, `${prefix}-auth`, route.auth) }),
   };
 }
 
-/** Writes each PEM text to a file of its own. */
+/** Writes each text of several lines to a file of its own. */
 async function filesFor(dir: string, prefix: string, keys: Readonly<Record<string, unknown>>) {
   const named: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(keys)) {
-    const isPem = typeof value === "string" && value.includes("-----BEGIN ");
-    named[key] = isPem ? `${prefix}-${key}.pem` : value;
-    if (isPem) await replaceFile(join(dir, `${prefix}-${key}.pem`), value);
+    const isText = typeof value === "string" && value.includes("\n");
+    named[key] = isText ? `${prefix}-${key}.pem` : value;
+    if (isText) await replaceFile(join(dir, `${prefix}-${key}.pem`), value);
   }
   return named;
 }

@@ -54,7 +54,10 @@ export function Connected({ state, now, search }: ViewProps) {
                   <LegSummary leg={row.clientTls} isPending={BEFORE_TLS.has(row.state)} />
                 </Cell>
                 <Cell label="TLS to backend">
-                  <LegSummary leg={row.backendTls} isPending={row.state !== "connected"} />
+                  <LegSummary
+                    leg={row.backendTls}
+                    isPending={row.state !== "connected" && row.state !== "opened"}
+                  />
                 </Cell>
                 <Cell label="From client / backend" isNumber>
                   <span>{formatBytes(row.bytesFromClient)} / {formatBytes(row.bytesFromBackend)}</span>
@@ -65,7 +68,7 @@ export function Connected({ state, now, search }: ViewProps) {
                     {formatDuration(now - row.openedAt)}
                   </span>
                   <span class="second">
-                    {row.state === "connected" ? formatTime(row.openedAt, now) : describeState(row.state)}
+                    {row.state === "opened" ? formatTime(row.openedAt, now) : describeState(row.state)}
                   </span>
                 </Cell>
               </OpeningRow>

@@ -24,6 +24,13 @@ function describeTls(value: unknown): string {
   return `${describeVersion(tls.tls_version)}, ${describeCipher(tls.cipher_suite)}${session}`;
 }
 
+function describeLogin({ auth_mode, client_binding, backend_binding }: EventJson): string {
+  if (auth_mode === "passthrough") return "session open; the login is the backend's";
+  const bound = (value: unknown) => value === true ? "bound" : "not bound";
+  const backend = backend_binding === null ? "asked for none" : bound(backend_binding);
+  return `logged in (${auth_mode}): client ${bound(client_binding)} to the certificate, backend ${backend}`;
+}
+
 function describeClosed(event: EventJson): string {
   const { reason, detail, duration_ms, bytes_from_client, bytes_from_backend } = event;
   const why = detail ? `: ${detail}` : "";
@@ -94,6 +101,8 @@ const WORDS = new Map<string, (event: EventJson) => string | undefined>([
     ({ file, detail }) => `goes on with what it had: ${file ? `${file}: ` : ""}${detail}`,
   ],
   ["backend.connected", ({ backend, tls }) => `connected to ${backend}: ${describeTls(tls)}`],
+  ["session.opened", describeLogin],
+  ["authentication.failed", ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`],
   ["backend.failed", ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`],
   ["connection.closed", describeClosed],
   ["connection.refused", ({ count, detail }) => `${count} turned away: ${detail}`],

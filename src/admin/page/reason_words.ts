@@ -145,6 +145,33 @@ const WORDS = {
       'Use the same certificate on both legs, or auth mode "scram" on the route, or channel_binding=disable ' +
       "on the client.",
   },
+  auth_failed: {
+    tone: "refused",
+    title: "Login failed",
+    meaning: "The password was wrong, or the user is not in auth_file.",
+    next: "The detail tells which. In auth_file the user's verifier must be the backend's own.",
+  },
+  auth_limited: {
+    tone: "refused",
+    title: "Too many wrong passwords",
+    meaning:
+      "So many wrong passwords came for this user, or from this address, that pgtls refuses for a while.",
+    next: "Find who guesses, or which program has an old password: the connections before this one tell.",
+  },
+  auth_timeout: {
+    tone: "refused",
+    title: "Login too slow",
+    meaning: "The client did not log in within authentication_timeout.",
+    next: "A port scanner, or a client that waits for somebody to type: no session was interrupted.",
+  },
+  backend_login_failed: {
+    tone: "failed",
+    title: "Backend login failed",
+    meaning: "The client may be right, but pgtls could not log in to PostgreSQL for it.",
+    next:
+      "The detail tells why: most often a password was changed, and auth_file must be copied from pg_authid " +
+      "again; or pg_hba.conf asks for another method than SCRAM.",
+  },
   limit_reached: {
     tone: "refused",
     title: "Too many connections",
@@ -184,7 +211,7 @@ const WORDS = {
     tone: "failed",
     title: "Backend refused at once",
     meaning:
-      "PostgreSQL answered with an error before TLS began, for example because it is starting up or full.",
+      "PostgreSQL answered with an error before the session began, for example because it is starting up or full.",
     next: "Read PostgreSQL's log; the client was given the backend's own message.",
   },
   client_lost: {

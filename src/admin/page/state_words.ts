@@ -18,7 +18,8 @@ const STATES = new Map([
   ["identified", "waiting for login"],
   ["started", "asking for leave"],
   ["authorized", "dialling backend"],
-  ["connected", "in session"],
+  ["connected", "logging in"],
+  ["opened", "in session"],
   ["closed", "closed"],
 ]);
 
@@ -33,4 +34,5 @@ const STEPS = new Map([
   ["cancel.received", "started"],
   ["connection.authorized", "authorized"],
   ["backend.connected", "connected"],
+  ["session.opened", "opened"],
 ]);

@@ -53,7 +53,7 @@ function connectedTile({ state, search }: ViewProps): Tile {
   const rows = [...state.open.values()];
   const found = rows.filter((row) => findsRow(search, row)).length;
   const rate = rows.reduce((sum, row) => sum + (row.rate ?? 0), 0);
-  const pending = rows.filter((row) => row.state !== "connected").length;
+  const pending = rows.filter((row) => row.state !== "opened").length;
   const notes = [`${formatBytes(rate)}/s`, ...(pending > 0 ? [`${formatNumber(pending)} logging in`] : [])];
   return {
     title: "Connected now",

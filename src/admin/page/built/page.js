@@ -674,6 +674,30 @@ var WORDS = {
     meaning: "The client bound its password to pgtls's certificate, and PostgreSQL would see another one.",
     next: 'Use the same certificate on both legs, or auth mode "scram" on the route, or channel_binding=disable on the client.'
   },
+  auth_failed: {
+    tone: "refused",
+    title: "Login failed",
+    meaning: "The password was wrong, or the user is not in auth_file.",
+    next: "The detail tells which. In auth_file the user's verifier must be the backend's own."
+  },
+  auth_limited: {
+    tone: "refused",
+    title: "Too many wrong passwords",
+    meaning: "So many wrong passwords came for this user, or from this address, that pgtls refuses for a while.",
+    next: "Find who guesses, or which program has an old password: the connections before this one tell."
+  },
+  auth_timeout: {
+    tone: "refused",
+    title: "Login too slow",
+    meaning: "The client did not log in within authentication_timeout.",
+    next: "A port scanner, or a client that waits for somebody to type: no session was interrupted."
+  },
+  backend_login_failed: {
+    tone: "failed",
+    title: "Backend login failed",
+    meaning: "The client may be right, but pgtls could not log in to PostgreSQL for it.",
+    next: "The detail tells why: most often a password was changed, and auth_file must be copied from pg_authid again; or pg_hba.conf asks for another method than SCRAM."
+  },
   limit_reached: {
     tone: "refused",
     title: "Too many connections",
@@ -707,7 +731,7 @@ var WORDS = {
   backend_error: {
     tone: "failed",
     title: "Backend refused at once",
-    meaning: "PostgreSQL answered with an error before TLS began, for example because it is starting up or full.",
+    meaning: "PostgreSQL answered with an error before the session began, for example because it is starting up or full.",
     next: "Read PostgreSQL's log; the client was given the backend's own message."
   },
   client_lost: {
@@ -1102,6 +1126,12 @@ function describeTls(value) {
   const session = tls.resumed ? ", resumed session" : "";
   return `${describeVersion(tls.tls_version)}, ${describeCipher(tls.cipher_suite)}${session}`;
 }
+function describeLogin({ auth_mode, client_binding, backend_binding }) {
+  if (auth_mode === "passthrough") return "session open; the login is the backend's";
+  const bound = (value) => value === true ? "bound" : "not bound";
+  const backend = backend_binding === null ? "asked for none" : bound(backend_binding);
+  return `logged in (${auth_mode}): client ${bound(client_binding)} to the certificate, backend ${backend}`;
+}
 function describeClosed(event) {
   const { reason, detail, duration_ms, bytes_from_client, bytes_from_backend } = event;
   const why = detail ? `: ${detail}` : "";
@@ -1223,6 +1253,14 @@ var WORDS2 = /* @__PURE__ */ new Map([
     ({ backend, tls }) => `connected to ${backend}: ${describeTls(tls)}`
   ],
   [
+    "session.opened",
+    describeLogin
+  ],
+  [
+    "authentication.failed",
+    ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`
+  ],
+  [
     "backend.failed",
     ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`
   ],
@@ -1282,6 +1320,10 @@ var STATES = /* @__PURE__ */ new Map([
   ],
   [
     "connected",
+    "logging in"
+  ],
+  [
+    "opened",
     "in session"
   ],
   [
@@ -1329,6 +1371,10 @@ var STEPS = /* @__PURE__ */ new Map([
   [
     "backend.connected",
     "connected"
+  ],
+  [
+    "session.opened",
+    "opened"
   ]
 ]);
 
@@ -2064,7 +2110,7 @@ function Connected({ state, now, search }) {
               label: "TLS to backend",
               children: /* @__PURE__ */ a2(LegSummary, {
                 leg: row.backendTls,
-                isPending: row.state !== "connected"
+                isPending: row.state !== "connected" && row.state !== "opened"
               })
             }),
             /* @__PURE__ */ a2(Cell, {
@@ -2094,7 +2140,7 @@ function Connected({ state, now, search }) {
                 }),
                 /* @__PURE__ */ a2("span", {
                   class: "second",
-                  children: row.state === "connected" ? formatTime(row.openedAt, now) : describeState(row.state)
+                  children: row.state === "opened" ? formatTime(row.openedAt, now) : describeState(row.state)
                 })
               ]
             })
@@ -2731,7 +2777,7 @@ function connectedTile({ state, search }) {
   ];
   const found = rows.filter((row) => findsRow(search, row)).length;
   const rate = rows.reduce((sum, row) => sum + (row.rate ?? 0), 0);
-  const pending = rows.filter((row) => row.state !== "connected").length;
+  const pending = rows.filter((row) => row.state !== "opened").length;
   const notes = [
     `${formatBytes(rate)}/s`,
     ...pending > 0 ? [

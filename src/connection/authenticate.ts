@@ -1,0 +1,96 @@
+/** Stage 8: the login, as far as it is ours. Takes `Authorized` and `Backend`; afterwards the relay carries bytes. */
+
+import { type BindingConflict, passLogin } from "../auth/passthrough.ts";
+import type { LoginBinding } from "../auth/scram.ts";
+import type { AuthConfig } from "../config/types.ts";
+import { StageError } from "../errors.ts";
+import { sameBytes } from "../tls/path/der.ts";
+import type { Authorized } from "./authorize.ts";
+import type { Backend } from "./connect_backend.ts";
+import { Conversation } from "./conversation.ts";
+import { Deadline } from "./deadline.ts";
+import { leafOf, logIn, requireGuess, userOf } from "./log_in.ts";
+import type { Login } from "./login.ts";
+
+/** How the session was let through. */
+export interface Authentication {
+  readonly mode: AuthConfig["mode"];
+  /** Which logins are bound to a certificate; `null` in passthrough, where nobody here knows. */
+  readonly binding: LoginBinding | null;
+}
+
+/** `authentication_timeout`, where the login is ours. Else there is none: the time is between client and backend. */
+export function authenticationDeadline({ mode, authenticationTimeoutMs: ms }: AuthConfig): Deadline {
+  if (mode === "passthrough") return Deadline.never();
+  return new Deadline(ms, "auth_timeout", `No login within ${ms} ms (authentication_timeout)`);
+}
+
+/**
+ * Turns away whoever has sent too many wrong passwords, before the backend is dialled for it.
+ *
+ * @throws {StageError} `auth_limited`.
+ */
+export function refuseGuesser(authorized: Authorized): void {
+  const { packet, route } = authorized;
+  if (packet.kind !== "startup_message" || route.config.auth.mode === "passthrough") return;
+  requireGuess(authorized);
+}
+
+/**
+ * Sends the StartupMessage and sees to the login as `auth.mode` says. Leaves both sockets paused, without listeners,
+ * and with every byte that is not its own business unread.
+ *
+ * @throws {StageError} `channel_binding_conflict`, `auth_failed`, `auth_limited`, `backend_login_failed`,
+ *   `backend_error`, `backend_untrusted`, `client_closed`, `backend_lost`, or the signal's reason.
+ * @throws {ProtocolError} If the client breaks the exchange.
+ */
+export async function authenticate(
+  authorized: Authorized,
+  backend: Backend,
+  options: { readonly login: Login; readonly signal: AbortSignal },
+): Promise<Authentication> {
+  const { stream, route } = authorized;
+  const { mode } = route.config.auth;
+  const { login, signal } = options;
+  backend.stream.write(login.bytes);
+  const conflict = mode === "passthrough" ? bindingConflict(leafOf(authorized), backend) : null;
+  if (mode === "passthrough" && conflict === null) return { mode, binding: null };
+  const parties = new Conversation(stream, backend.stream, { signal, endsOutOfTurn: mode === "passthrough" });
+  try {
+    if (mode !== "passthrough") {
+      return { mode, binding: await logIn(authorized, backend, { user: login.user, parties }) };
+    }
+    if (conflict !== null) await passLogin(parties, conflict);
+    return { mode, binding: null };
+  } catch (error) {
+    if (!(error instanceof StageError) || error.reason !== "auth_failed") throw error;
+    // Nothing waits for the client's next guess but the client.
+    backend.stream.destroy();
+    await wait(route.logins.attempts.fail(authorized.client, userOf(authorized.packet)), signal);
+    throw error;
+  } finally {
+    parties.release();
+  }
+}
+
+/** Whether, and why, a login cannot be bound to what both sides see; `null` = nothing needs to be looked at. */
+function bindingConflict(ours: Uint8Array | null, { tls }: Backend): BindingConflict | null {
+  if (tls === null) return null;
+  if (ours === null) return "client_in_clear";
+  return tls.serverCert !== null && sameBytes(ours, tls.serverCert) ? null : "other_certificate";
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,52 @@
+/** The frame of every message after the StartupMessage: a type byte, a length, a body. */
+
+import { ProtocolError } from "../errors.ts";
+
+/** One whole message. */
+export interface Message {
+  /** The type byte, as the one character it is: `"R"`. */
+  readonly type: string;
+  readonly body: Uint8Array;
+  /** The message exactly as received, type and length included. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Tells how long the message at the front of `head` is, type byte included.
+ *
+ * @param head Its first bytes; five are enough.
+ * @param limitBytes The largest body taken.
+ * @returns The size in bytes, or `null` while fewer than five bytes are there.
+ * @throws {ProtocolError} If the length word is below 4, or the body is larger than `limitBytes`.
+ * @see {@link https://www.postgresql.org/docs/current/protocol-message-formats.html | PostgreSQL, Message Formats}
+ */
+export function messageBytes(head: Uint8Array, limitBytes: number): number | null {
+  if (head.length < HEAD_BYTES) return null;
+  const bodyBytes = new DataView(head.buffer, head.byteOffset, head.length).getUint32(1) - LENGTH_WORD_BYTES;
+  if (bodyBytes >= 0 && bodyBytes <= limitBytes) return HEAD_BYTES + bodyBytes;
+  throw new ProtocolError(`invalid length of message: expected a body of at most ${limitBytes} bytes`);
+}
+
+/** Takes one whole message apart; its size has been checked by {@linkcode messageBytes}. */
+export function decodeMessage(bytes: Uint8Array): Message {
+  return { type: String.fromCharCode(bytes[0]!), body: bytes.subarray(HEAD_BYTES), bytes };
+}
+
+/** Encodes a message: type, length, and `parts` one behind the other. */
+export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  const bodyBytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Uint8Array(HEAD_BYTES + bodyBytes);
+  bytes[0] = type.charCodeAt(0);
+  new DataView(bytes.buffer).setUint32(1, LENGTH_WORD_BYTES + bodyBytes);
+  let offset = HEAD_BYTES;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+/** Type byte and length word: what {@linkcode messageBytes} needs to see. */
+export const HEAD_BYTES = 5;
+
+const LENGTH_WORD_BYTES = 4;

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ProtocolError } from "../../src/errors.ts";
+import { decodeMessage, encodeMessage, HEAD_BYTES, messageBytes } from "../../src/wire/message.ts";
+import { bytesOf } from "./bytes.ts";
+
+Deno.test("messageBytes() tells the size as soon as five bytes are there", () => {
+  const message = bytesOf("N\0\0\0\x07abc");
+  for (let length = 0; length < HEAD_BYTES; length++) {
+    assert.equal(messageBytes(message.subarray(0, length), 10), null);
+  }
+  assert.equal(messageBytes(message.subarray(0, HEAD_BYTES), 10), message.length);
+  assert.equal(messageBytes(bytesOf("Z\0\0\0\x04"), 0), HEAD_BYTES);
+});
+
+Deno.test("messageBytes() refuses a length that is impossible or over the limit", () => {
+  for (const head of ["N\0\0\0\x03", "N\0\0\0\0", "N\0\0\0\x0f", "N\xff\xff\xff\xff", "N\x80\0\0\0"]) {
+    assert.throws(() => messageBytes(bytesOf(head), 10), ProtocolError);
+  }
+  assert.equal(messageBytes(bytesOf("N\0\0\0\x0e"), 10), 15);
+});
+
+Deno.test("encodeMessage() and decodeMessage() are inverse, whatever the body", () => {
+  fc.assert(fc.property(fc.constantFrom("R", "p", "E"), fc.array(fc.uint8Array()), (type, parts) => {
+    const bytes = encodeMessage(type, ...parts);
+    assert.equal(messageBytes(bytes, bytes.length), bytes.length);
+    assert.deepEqual(decodeMessage(bytes), { type, body: bytesOf(...parts), bytes });
+  }));
+});
