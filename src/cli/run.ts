@@ -1,5 +1,6 @@
 /** `pgtls run`: load, check, listen; then serve until a signal says otherwise. */
 
+import { formatProblem, type Problem } from "../errors.ts";
 import type { Observer } from "../observe/events.ts";
 import { RunningProxy } from "../proxy.ts";
 import { FileWatch } from "../reload/file_watch.ts";
@@ -20,12 +21,12 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
     const report = (message: string) =>
       proxy.observe({ event: "config.warning", problem: { path: "", message } });
     await using manager = new ServiceManager({ report });
-    const ready = () => manager.ready(`Serving ${count(proxy.config.routes.length, "route")}`);
-    ready();
+    const serving = () => `Serving ${count(proxy.config.routes.length, "route")}`;
+    manager.ready(serving());
     hangUps.listen(async () => {
       manager.reloading();
-      await proxy.reload();
-      ready();
+      const { problems } = (await proxy.reload()).last;
+      manager.ready(problems.length === 0 ? serving() : `${serving()}, not all as asked: ${told(problems)}`);
     });
     await stopped;
     watch.stop();
@@ -35,6 +36,12 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
   } catch (error) {
     return reportError(error);
   }
+}
+
+/** The first of some problems, and how many more there are, for one line of `systemctl status`. */
+function told([first, ...others]: readonly Problem[]): string {
+  const text = first === undefined ? "" : formatProblem(first).trim();
+  return others.length === 0 ? text : `${text} (and ${count(others.length, "other problem")})`;
 }
 
 /** What nobody caught is a bug of ours; it is said, and the other connections live on. */

@@ -34,7 +34,7 @@ Deno.test("the bundle proxies psql with mTLS on both legs, without permission to
   assert.equal((await proxy.stop("SIGTERM")).code, 0);
 });
 
-Deno.test("the bundle answers systemd with the permissions for it, and signs of life go on until it has drained", async () => {
+Deno.test("the bundle tells systemd of start, reload, signs of life and drain with the permissions for it", async () => {
   await using bundle = await buildBundle();
   await using postgres = await startMutualTlsPostgres();
   await using files = await configFolder(postgres);
@@ -45,6 +45,19 @@ Deno.test("the bundle answers systemd with the permissions for it, and signs of 
   });
   assert.deepEqual(await receiver.nextWith("READY"), { READY: "1", STATUS: "Serving 1 route" });
   assert.deepEqual(await receiver.nextWith("WATCHDOG"), { WATCHDOG: "1" });
+
+  Deno.kill(proxy.pid, "SIGHUP");
+  assert.match((await receiver.nextWith("RELOADING")).MONOTONIC_USEC ?? "", /^\d+$/);
+  assert.equal((await receiver.nextWith("READY")).STATUS, "Serving 1 route");
+  await Deno.writeTextFile(files.config, "nonsense = 1\n", { append: true });
+  Deno.kill(proxy.pid, "SIGHUP");
+  await receiver.nextWith("RELOADING");
+  // Not that it failed: systemd has no word for it. But it is told, and what was there serves on.
+  assert.match(
+    (await receiver.nextWith("READY")).STATUS ?? "",
+    /^Serving 1 route, not all as asked: proxy\[0\]\.backend\.nonsense.*Cannot use/,
+  );
+
   Deno.kill(proxy.pid, "SIGTERM");
   const { STATUS, EXTEND_TIMEOUT_USEC } = await receiver.nextWith("STOPPING");
   assert.equal(STATUS, "Draining 0 connections");
