@@ -21,14 +21,17 @@ export interface Routed extends Negotiated {
  * choose the ClientHello is not looked at. The socket stands before the ClientHello afterwards, as it did before.
  *
  * @throws {StageError} `unrecognized_name`, `handshake_failed` (the ClientHello cannot be read),
- *   `plaintext_cancel_refused`, `client_closed`, `client_lost`, or the signal's reason.
+ *   `plaintext_cancel_refused`, `tls_required`, `client_closed`, `client_lost`, or the signal's reason.
  */
 export async function chooseRoute(negotiated: Negotiated, signal: AbortSignal): Promise<Routed> {
   const { endpoint, transport } = negotiated;
   if (transport.kind === "plaintext") {
     if (transport.packet.kind === "cancel_request") return { ...negotiated, ...chooseForCancel(endpoint) };
     const route = endpoint.defaultRoute;
-    if (route === null) throw new Error("Cannot serve a StartupMessage in clear without a default route");
+    // Looked at again: a reload may have replaced the routes since the client was told how it may speak.
+    if (route === null || !allowsClear(route)) {
+      throw new StageError("tls_required", "Cannot serve a client that does not ask for TLS");
+    }
     return { ...negotiated, route };
   }
   if (endpoint.onlyRoute !== null) return { ...negotiated, route: endpoint.onlyRoute };
@@ -45,6 +48,10 @@ export async function chooseRoute(negotiated: Negotiated, signal: AbortSignal): 
       alert: "unrecognized_name",
     },
   );
+}
+
+function allowsClear({ config: { listener } }: Route): boolean {
+  return !listener.tlsEnabled || listener.unsafeAllowPlaintext;
 }
 
 /** The secret key in it is known to one backend, and nothing tells which: every one of them is asked. */

@@ -27,7 +27,10 @@ export async function handshake(routed: Routed, signal: AbortSignal): Promise<Se
     socket.unshift(transport.rest);
     return { ...routed, stream: socket, tls: null };
   }
-  if (route.acceptor === null) throw new Error("Cannot do TLS on a listener without TLS");
+  // A reload has replaced the routes since the client was told that there is TLS.
+  if (route.acceptor === null) {
+    throw new StageError("handshake_failed", "Cannot do TLS on a listener without TLS");
+  }
   const tlsSocket = await route.acceptor.accept(socket, signal);
   tlsSocket.on("error", ignore);
   checkServerName(routed, tlsSocket);
