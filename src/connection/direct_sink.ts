@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
 import { isTls, type StreamHandle, wasAsync, type WriteRequest } from "./native_handle.ts";
+import { giveBack } from "./read_buffers.ts";
 
 /** Who writes to a {@linkcode DirectSink}. */
 export interface SinkOwner {
@@ -51,11 +52,18 @@ export class DirectSink implements WriteRequest {
   /** The runtime's; see {@linkcode WriteRequest}. */
   oncomplete(status: number): void {
     this.#inFlight = 0;
-    this.kept = null;
+    this.#release();
     if (this.#socket.destroyed) return;
     if (status < 0) return this.#fail(status);
     if (this.#queued > 0) this.#flush();
     this.#owner.progressed();
+  }
+
+  #release(): void {
+    const { kept } = this;
+    this.kept = null;
+    if (kept instanceof Uint8Array) giveBack(kept);
+    else kept?.forEach((chunk) => giveBack(chunk));
   }
 
   #enqueue(bytes: Uint8Array): boolean {
@@ -84,7 +92,7 @@ export class DirectSink implements WriteRequest {
     const code = chunks.length === 1
       ? this.#handle.writeBuffer(this, chunks[0]!)
       : this.#handle.writev(this, chunks, true);
-    this.#dispatched(code, chunks, length);
+    if (!this.#dispatched(code, chunks, length)) chunks.forEach((chunk) => giveBack(chunk));
   }
 
   #fail(code: number): void {

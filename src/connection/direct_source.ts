@@ -1,10 +1,11 @@
 /**
- * Reads from a socket's handle into buffers that all sessions share: an idle session holds none.
+ * Reads from a socket's handle into buffers that all sessions share: an idle session has none of its own.
  *
  * The end of the stream, and errors, go the way they always go: to the socket, which tells them as events.
  */
 
 import { isTls, lastRead, type StreamHandle, type TlsHandle } from "./native_handle.ts";
+import { BUFFER_BYTES, currentBuffer, leaveCurrentBuffer } from "./read_buffers.ts";
 
 /** Who reads from a {@linkcode DirectSource}. */
 export interface SourceOwner {
@@ -25,6 +26,7 @@ export class DirectSource {
   /** Where the network is read: the TCP handle, which below a TLS handle is one of its own. */
   readonly #network: StreamHandle;
   #owner: SourceOwner;
+  readonly #isCopied: boolean;
   /** The buffer a TLS handle decrypts into. */
   #lent: Uint8Array | null = null;
 
@@ -32,6 +34,7 @@ export class DirectSource {
     this.#handle = handle;
     this.#network = isTls(handle) ? handle._nativeTcpHandle : handle;
     this.#owner = options.owner;
+    this.#isCopied = options.isCopied;
     this.#network.readStop();
     if (isTls(handle)) this.#readTls(handle);
     else if (options.isCopied) this.#readShared(handle);
@@ -55,11 +58,18 @@ export class DirectSource {
     this.#network.readStart();
   }
 
+  /** Lets go of a buffer that others do not share any more. Call it when a write has ended. */
+  letGo(): void {
+    if (!this.#isCopied && isTls(this.#handle)) this.#lend(this.#handle);
+  }
+
   /** Stops. When the socket is resumed, whatever comes is dropped. */
   discard(): void {
     this.#owner = NOBODY;
     this.#network.readStop();
     this.#handle.reading = false;
+    // What is dropped must not overwrite what somebody else's write still needs.
+    if (isTls(this.#handle)) this.#handle.useUserBuffer(this.#lent = ENCRYPTED);
   }
 
   #readTls(handle: TlsHandle): void {
@@ -77,14 +87,16 @@ export class DirectSource {
     handle.onread = () => {
       const count = lastRead();
       if (count < 0) return end.call(handle);
-      if (!this.#owner.take(decrypted.subarray(0, count))) return;
-      decrypted = new Uint8Array(BUFFER_BYTES);
+      if (!this.#owner.take(currentBuffer().subarray(0, count))) return;
+      leaveCurrentBuffer();
       this.#lend(handle);
     };
   }
 
   #lend(handle: TlsHandle): void {
-    if (this.#lent !== decrypted) handle.useUserBuffer(this.#lent = decrypted);
+    if (this.#owner === NOBODY) return;
+    const buffer = currentBuffer();
+    if (this.#lent !== buffer) handle.useUserBuffer(this.#lent = buffer);
   }
 
   #readShared(handle: StreamHandle): void {
@@ -109,12 +121,6 @@ export class DirectSource {
 
 const NOBODY: SourceOwner = { take: () => false };
 
-// What the runtime itself reads at most at a time.
-const BUFFER_BYTES = 64 * 1024;
-
 // Each is done with before the next read of whatever session: its bytes are decrypted, or taken by a TLS sink.
 const ENCRYPTED = new Uint8Array(BUFFER_BYTES);
 const PLAINTEXT = new Uint8Array(BUFFER_BYTES);
-
-// Replaced when a sink keeps it.
-let decrypted = new Uint8Array(BUFFER_BYTES);

@@ -83,6 +83,7 @@ export class Direction implements SourceOwner, SinkOwner {
   progressed(): void {
     this.#options.quiet.touch();
     const { pending } = this.#directSink!;
+    if (!this.#source.destroyed) this.#directSource!.letGo();
     if (this.#isPaused && pending < HIGH_WATER_BYTES) {
       this.#isPaused = false;
       if (!this.#source.destroyed) this.#directSource!.resume();
