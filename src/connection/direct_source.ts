@@ -4,6 +4,7 @@
  * The end of the stream, and errors, go the way they always go: to the socket, which tells them as events.
  */
 
+import { MAX_CONTENTLESS_BYTES } from "../tls/handshake_bound.ts";
 import { isTls, lastRead, type StreamHandle, type TlsHandle } from "./native_handle.ts";
 import { BUFFER_BYTES, currentBuffer, leaveCurrentBuffer } from "./read_buffers.ts";
 
@@ -11,6 +12,8 @@ import { BUFFER_BYTES, currentBuffer, leaveCurrentBuffer } from "./read_buffers.
 export interface SourceOwner {
   /** Takes bytes; says whether it still needs their memory. */
   take(bytes: Uint8Array): boolean;
+  /** Told that the peer sends TLS without content, and goes on doing so: it must be cut off. */
+  flooded(): void;
 }
 
 /** Options of {@linkcode DirectSource}. */
@@ -25,10 +28,13 @@ export class DirectSource {
   readonly #handle: StreamHandle;
   /** Where the network is read: the TCP handle, which below a TLS handle is one of its own. */
   readonly #network: StreamHandle;
-  #owner: SourceOwner;
+  readonly #owner: SourceOwner;
+  #isDropping = false;
   readonly #isCopied: boolean;
   /** The buffer a TLS handle decrypts into. */
   #lent: Uint8Array | null = null;
+  /** Encrypted bytes since the last content: the runtime keeps what it cannot decrypt yet without bound. */
+  #contentless = 0;
 
   constructor(handle: StreamHandle, options: SourceOptions) {
     this.#handle = handle;
@@ -65,7 +71,7 @@ export class DirectSource {
 
   /** Stops. When the socket is resumed, whatever comes is dropped. */
   discard(): void {
-    this.#owner = NOBODY;
+    this.#isDropping = true;
     this.#network.readStop();
     this.#handle.reading = false;
     // What is dropped must not overwrite what somebody else's write still needs.
@@ -81,20 +87,27 @@ export class DirectSource {
       const count = lastRead();
       if (count < 0) return endNetwork.call(network);
       this.#lend(handle);
+      this.#contentless += count;
       handle.receive(ENCRYPTED.subarray(0, count));
+      if (this.#contentless > MAX_CONTENTLESS_BYTES) this.#owner.flooded();
     };
     this.#lend(handle);
     handle.onread = () => {
       const count = lastRead();
       if (count < 0) return end.call(handle);
-      if (!this.#owner.take(currentBuffer().subarray(0, count))) return;
+      this.#contentless = 0;
+      if (!this.#take(currentBuffer().subarray(0, count))) return;
       leaveCurrentBuffer();
       this.#lend(handle);
     };
   }
 
+  #take(bytes: Uint8Array): boolean {
+    return !this.#isDropping && this.#owner.take(bytes);
+  }
+
   #lend(handle: TlsHandle): void {
-    if (this.#owner === NOBODY) return;
+    if (this.#isDropping) return;
     const buffer = currentBuffer();
     if (this.#lent !== buffer) handle.useUserBuffer(this.#lent = buffer);
   }
@@ -105,7 +118,7 @@ export class DirectSource {
     handle.onread = () => {
       const count = lastRead();
       if (count < 0) return end.call(handle);
-      this.#owner.take(PLAINTEXT.subarray(0, count));
+      this.#take(PLAINTEXT.subarray(0, count));
     };
   }
 
@@ -114,12 +127,10 @@ export class DirectSource {
     handle.onread = (bytes) => {
       const count = lastRead();
       if (count < 0 || bytes === undefined) return end.call(handle);
-      this.#owner.take(new Uint8Array(bytes, 0, count));
+      this.#take(new Uint8Array(bytes, 0, count));
     };
   }
 }
-
-const NOBODY: SourceOwner = { take: () => false };
 
 // Each is done with before the next read of whatever session: its bytes are decrypted, or taken by a TLS sink.
 const ENCRYPTED = new Uint8Array(BUFFER_BYTES);

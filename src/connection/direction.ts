@@ -1,6 +1,7 @@
 /** One half-duplex copy, with back-pressure: by streams until both ends are quiet, by handles from then on. */
 
 import type { Socket } from "node:net";
+import { contentless, releaseContent } from "../tls/handshake_bound.ts";
 import { DirectSink, type SinkOwner } from "./direct_sink.ts";
 import { DirectSource, type SourceOwner } from "./direct_source.ts";
 import { isTls, nativeHandle } from "./native_handle.ts";
@@ -79,6 +80,11 @@ export class Direction implements SourceOwner, SinkOwner {
     return isKept;
   }
 
+  /** The direct source's. */
+  flooded(): void {
+    this.#source.destroy(contentless());
+  }
+
   /** The direct sink's. */
   progressed(): void {
     this.#options.quiet.touch();
@@ -125,6 +131,7 @@ export class Direction implements SourceOwner, SinkOwner {
     const [from, to] = [nativeHandle(this.#source), nativeHandle(this.#sink)];
     if (from === null || to === null) return false;
     this.#stopStreaming?.();
+    releaseContent(this.#source);
     this.#source.pause();
     this.#directSink = new DirectSink(this.#sink, to, this);
     this.#directSource = new DirectSource(from, { isCopied: isTls(to), owner: this });

@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { StageError } from "../errors.ts";
 import { keepBackPressure } from "./back_pressure.ts";
-import { boundHandshake } from "./handshake_bound.ts";
+import { boundContentless, boundHandshake } from "./handshake_bound.ts";
 import type { ListenerMaterial } from "./material.ts";
 
 /** Options of {@linkcode TlsAcceptor}. */
@@ -69,6 +69,7 @@ export class TlsAcceptor {
       const pending = {
         resolve: (secured: TLSSocket) => {
           socket.allowHalfOpen = secured.allowHalfOpen = allowHalfOpen;
+          boundContentless(socket, secured);
           settle(() => resolve(secured));
         },
         reject: (error: unknown) => settle(() => reject(error)),

@@ -1,6 +1,7 @@
-/** An end to how much a peer may send before its handshake is done. */
+/** An end to how much a peer may send that is no content: before its handshake is done, and after it. */
 
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 
 /**
  * Calls `exceeded` once the peer has sent more than any handshake needs. Call what it returns when the handshake ends.
@@ -18,6 +19,42 @@ export function boundHandshake(socket: Socket, exceeded: (error: Error) => void)
   }, INTERVAL_MS);
   return () => clearInterval(timer);
 }
+
+/**
+ * Destroys `secured` once its peer has sent a lot without a byte of content in it: after the handshake, too, a peer may
+ * declare a long handshake message (TLS 1.2 renegotiation, KeyUpdate) and send on. Until {@linkcode releaseContent} or the end.
+ *
+ * @param raw The socket below it.
+ */
+export function boundContentless(raw: Socket, secured: TLSSocket): void {
+  let [encrypted, decrypted] = [raw.bytesRead, secured.bytesRead];
+  const timer = setInterval(() => {
+    if (secured.bytesRead !== decrypted) [encrypted, decrypted] = [raw.bytesRead, secured.bytesRead];
+    if (raw.bytesRead - encrypted > MAX_CONTENTLESS_BYTES) secured.destroy(contentless());
+  }, INTERVAL_MS);
+  const release = () => {
+    clearInterval(timer);
+    secured.removeListener("close", release);
+    bounds.delete(secured);
+  };
+  secured.on("close", release);
+  bounds.set(secured, release);
+}
+
+/** Ends {@linkcode boundContentless}: whoever reads from here on counts by himself. */
+export function releaseContent(secured: Socket): void {
+  bounds.get(secured)?.();
+}
+
+/** What a connection is destroyed with whose peer has sent more than {@linkcode MAX_CONTENTLESS_BYTES}. */
+export function contentless(): Error {
+  return new Error(`the peer sent more than ${MAX_CONTENTLESS_BYTES} bytes of TLS without content`);
+}
+
+/** Sixteen records of the largest size: padding, tickets and key updates have a few hundred bytes. */
+export const MAX_CONTENTLESS_BYTES = 256 * 1024;
+
+const bounds = new WeakMap<Socket, () => void>();
 
 // rustls takes handshake messages of up to 64 KB each; a chain of 16 certificates with room to spare.
 const MAX_HANDSHAKE_BYTES = 256 * 1024;

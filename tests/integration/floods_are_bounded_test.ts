@@ -1,11 +1,15 @@
-/** Whoever sends without end, before it is known who they are, costs pgtls a bounded amount of memory. */
+/** Whoever sends without end, and be it what TLS does not count as content, costs pgtls a bounded amount of memory. */
 import assert from "node:assert/strict";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { eventually, onlyClosingLine } from "../support/closing_lines.ts";
-import { startFakeBackend } from "../support/fake_backend.ts";
+import { serve, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import type { PeerStream } from "../support/peer_stream.ts";
 import { connectRaw, connectRawTls, readError, startupMessage } from "../support/raw_client.ts";
-import { ALL_LEGS, connectOver, routeTo, startProxyTo } from "../support/two_legs.ts";
-import { startTestProxy } from "../support/proxy.ts";
+import { ALL_LEGS, ca, connectOver, leaf, routeTo, startProxyTo } from "../support/two_legs.ts";
+import { type Leaf, makeCa } from "../support/pki.ts";
+import { listenerKeys, startTestProxy } from "../support/proxy.ts";
+import type { Tls12 } from "../support/tls12.ts";
+import { acceptTls12, connectTls12, type Credentials } from "../support/tls12_peers.ts";
 import { bytesOf, CANCEL_REQUEST, SSL_REQUEST } from "../wire/bytes.ts";
 
 /** A TLS handshake record that begins a message of 65,535 bytes, more than rustls holds, and one that goes on and on. */
@@ -51,6 +55,47 @@ Deno.test("a backend whose handshake does not end is cut off", async () => {
   const line = await onlyClosingLine(proxy);
   assert.equal(line.reason, "backend_tls_refused");
   assert.match(line.detail!, /sent more than 262144 bytes without completing it/);
+});
+
+for (const stage of ["before its StartupMessage", "in its session", "while it is refused"] as const) {
+  Deno.test(`a client whose TLS has no content is cut off: ${stage}`, async () => {
+    await using backend = await startFakeBackend(serve);
+    const clientCa = stage === "while it is refused" ? makeCa({ name: "another CA" }) : ca;
+    const route = routeTo(backend.port, "clear");
+    await using proxy = await startTestProxy({ ...route, listener: listenerKeys(leaf, clientCa) });
+    await using client = await connectRaw(proxy.ports[0]!);
+    await client.send(SSL_REQUEST);
+    await client.read(1);
+    const tls = await connectTls12(client, credentials(ca.issue({ name: "alice", purpose: "client" })));
+    if (stage === "in its session") {
+      await tls.sendData(startupMessage());
+      assert.equal((await tls.receiveData()).length, WELCOME.length);
+    }
+    assert.ok(await floodInside(tls, client) < TAKEN_BYTES);
+    const { reason, detail } = await onlyClosingLine(proxy);
+    if (stage === "while it is refused") return assert.equal(reason, "peer_rejected");
+    assert.equal(reason, "client_lost");
+    assert.match(detail!, /sent more than 262144 bytes of TLS without content/);
+  });
+}
+
+Deno.test("a backend whose TLS has no content is cut off", async () => {
+  const taken = Promise.withResolvers<number>();
+  await using backend = await startFakeBackend(async (tcp) => {
+    await tcp.read(SSL_REQUEST.length);
+    await tcp.send(bytesOf("S"));
+    const tls = await acceptTls12(tcp, credentials(leaf));
+    await tls.receiveData();
+    await tls.sendData(WELCOME);
+    taken.resolve(await floodInside(tls, tcp));
+  });
+  await using proxy = await startProxyTo(backend.port, "TLS");
+  await using client = await connectRawTls(proxy.ports[0]!);
+  await client.send(startupMessage());
+  await client.read(WELCOME.length);
+  assert.equal((await readError(client)).sqlstate, "08006");
+  assert.ok(await eventually(taken.promise, "the flood to end") < TAKEN_BYTES);
+  assert.match((await onlyClosingLine(proxy)).detail!, /sent more than 262144 bytes of TLS without content/);
 });
 
 for (const legs of ALL_LEGS) {
@@ -99,6 +144,22 @@ async function flood(peer: PeerStream, chunk: Uint8Array = NEXT_RECORD): Promise
     taken += chunk.length;
   }
   return taken;
+}
+
+/** As {@linkcode flood}, by one encrypted handshake message that never becomes whole. */
+async function floodInside(tls: Tls12, peer: PeerStream): Promise<number> {
+  await tls.sendPiece(Uint8Array.of(1, 0, 0xff, 0xff, 3, 3));
+  const piece = new Uint8Array(16_000);
+  let taken = 0;
+  while (taken < FLOOD_BYTES) {
+    if (await Promise.race([tls.sendPiece(piece), stalled()]) === STALLED || peer.isClosed) break;
+    taken += piece.length;
+  }
+  return taken;
+}
+
+function credentials(issued: Leaf): Credentials {
+  return { chain: [new X509Certificate(issued.chainPem).raw], signWith: createPrivateKey(issued.keyPem) };
 }
 
 function stalled(): Promise<typeof STALLED> {

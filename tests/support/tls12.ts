@@ -93,6 +93,11 @@ export class Tls12 {
     await this.receive();
   }
 
+  /** Sends a piece of a handshake message, which may never become whole. */
+  async sendPiece(piece: Uint8Array): Promise<void> {
+    await this.#write(RECORD.handshake, piece);
+  }
+
   /** Sends application data. */
   async sendData(bytes: Uint8Array): Promise<void> {
     await this.#write(RECORD.applicationData, bytes);
