@@ -36,6 +36,7 @@ export type CloseReason =
   | "backend_lost"
   | "limit_reached"
   | "server_draining"
+  | "worker_failed"
   | "internal_error";
 
 /** One thing that is wrong with the configuration. */

@@ -22,6 +22,8 @@ export interface LoadedRoute {
   readonly users: Userlist | null;
   /** The files it was made from, for another isolate to make it from, too. */
   readonly files: FilesFound;
+  /** When that was, in milliseconds since 1970. */
+  readonly loadedAt: number;
 }
 
 /** The admin server's part; replaced whole, as a route. */
@@ -83,10 +85,12 @@ export class Loader {
   /**
    * Each part is a turn of the event loop of its own: a hundred routes must not keep connections waiting. Apps are the
    * operator's code, and are loaded one after the other: they may not expect to run beside themselves.
+   *
+   * @param now By which dates are judged, in milliseconds since 1970.
    */
-  async route(config: RouteConfig, files: Snapshot): Promise<Loading<LoadedRoute>> {
+  async route(config: RouteConfig, files: Snapshot, now = Date.now()): Promise<Loading<LoadedRoute>> {
     await turn();
-    const material = this.#material.route(config, { files });
+    const material = this.#material.route(config, { files, now });
     const users = this.#users.route(config, { files });
     const app = await loadAppOf(config, files);
     if (!material.ok || !users.ok || !app.ok) {
@@ -94,7 +98,7 @@ export class Loader {
       return { ok: false, problems };
     }
     const read = { material: material.value, app: app.value, users: users.value };
-    const value = { config, ...read, files: files.pick(pathsOf(config)) };
+    const value = { config, ...read, files: files.pick(pathsOf(config)), loadedAt: now };
     return { ok: true, value, warnings: [...material.warnings, ...users.warnings] };
   }
 

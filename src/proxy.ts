@@ -14,15 +14,23 @@ import { startLog } from "./observe/log.ts";
 import type { Observation } from "./observe/observation.ts";
 import type { ReloadState } from "./observe/reload_state.ts";
 import { Reloader } from "./reload/reloader.ts";
+import { DescriptorBudget } from "./connection/descriptors.ts";
 import { Server } from "./server.ts";
 import { AdminPart } from "./server/admin_part.ts";
 import type { Applied, BoundAddress, Serving } from "./server/serving.ts";
 import { VERSION } from "./version.ts";
+import { type PoolOptions, WorkerPool } from "./workers/pool.ts";
 
 /** Options of {@linkcode RunningProxy.start}. */
 export interface StartOptions {
   /** Replaces the log of the configuration, for the demo and for tests. */
   readonly observe?: Observer;
+  /** How workers are started, for tests. */
+  readonly workers?: {
+    /** The module they run. @default The main module, which sees that it is a worker. */
+    readonly module?: string;
+    readonly pingIntervalMs?: number;
+  };
 }
 
 /** A proxy that is listening. */
@@ -32,6 +40,7 @@ export class RunningProxy {
   readonly #reloader: Reloader;
   readonly #ownsLog: boolean;
   readonly #log: Observer;
+  readonly #broken = Promise.withResolvers<void>();
   /** `null` while there is nobody to show it to. */
   #observation: Observation | null = null;
 
@@ -48,23 +57,30 @@ export class RunningProxy {
     if (loaded.admin !== null) await proxy.#observed();
     observe({ event: "config.loaded", file: loaded.config.file, routes: loaded.routes.length });
     for (const problem of loaded.warnings) observe({ event: "config.warning", problem });
-    const { problems, events } = await proxy.#apply(loaded);
-    if (problems.length > 0) {
+    try {
+      const { problems, events } = await proxy.#apply(loaded);
+      if (problems.length > 0) throw new ConfigError(loaded.config.file, problems);
+      for (const event of events) observe(event);
+    } catch (error) {
       await Promise.all([proxy.#serving.drain(0), proxy.#admin.close()]);
-      throw new ConfigError(loaded.config.file, problems);
+      throw error;
     }
-    for (const event of events) observe(event);
-    observe({ event: "server.started", version: VERSION });
+    observe({ event: "server.started", version: VERSION, workers: proxy.#serving.workers });
     return proxy;
   }
 
-  private constructor({ loader, loaded, observe }: StartOptions & { loader: Loader; loaded: Loaded }) {
+  private constructor(options: StartOptions & { readonly loader: Loader; readonly loaded: Loaded }) {
+    const { loader, loaded, observe, workers } = options;
     const { config } = loaded;
     this.#ownsLog = observe === undefined;
     this.#log = observe ?? startLogOf(config);
-    // Set aside whether or not there is an admin server now: it may come with a reload.
-    const reserve = MAX_ADMIN_CONNECTIONS;
-    this.#serving = new Server({ observe: this.observe, file: config.file, reserve });
+    const onHung = (detail: string) => {
+      const error =
+        `Cannot end a worker that hangs, nor take its port from it, expected a restart: ${detail}`;
+      this.observe({ event: "server.failed", error, stack: "" });
+      this.#broken.resolve();
+    };
+    this.#serving = openServing(config, { ...workers, observe: this.observe, onHung });
     this.#reloader = new Reloader({
       loader,
       loaded,
@@ -87,6 +103,11 @@ export class RunningProxy {
     this.#log(event);
     this.#observation?.observe(event);
   };
+
+  /** Resolves when the process has to be ended and started anew, because part of it hangs. */
+  get broken(): Promise<void> {
+    return this.#broken.promise;
+  }
 
   /** What is in use. */
   get config(): Config {
@@ -146,7 +167,10 @@ export class RunningProxy {
   }
 
   async #reapply(next: Loaded): Promise<readonly Problem[]> {
-    const { logLevel, logFormat } = this.config;
+    const { logLevel, logFormat, workers } = this.config;
+    if (next.config.workers !== workers) {
+      this.observe({ event: "config.warning", problem: { path: "workers", message: NO_OTHER_WORKERS } });
+    }
     const isOtherLog = next.config.logLevel !== logLevel || next.config.logFormat !== logFormat;
     // The observer stays the same: it feeds whatever log there is.
     if (isOtherLog && this.#ownsLog) startLogOf(next.config);
@@ -170,13 +194,30 @@ export class RunningProxy {
       routes: () =>
         this.config.routes.map(({ name, listener }) => ({ name, limit: listener.maxConnections })),
       reloadState: () => this.#reloader.state,
-      workers: () => 1,
+      workers: () => this.#serving.workers,
     });
     this.#observation.certificates.load(loadedCertificates(this.#reloader.loaded));
     return this.#observation;
   }
 }
 
+/** In this isolate, or in as many workers as are wanted. */
+function openServing(
+  { workers, file, admin }: Config,
+  options: Pick<PoolOptions, "observe" | "onHung" | "pingIntervalMs"> & { readonly module?: string },
+): Serving {
+  const { observe, module = Deno.mainModule, ...rest } = options;
+  const size = workers === "auto" ? Math.min(navigator.hardwareConcurrency, MAX_AUTO_WORKERS) : workers;
+  const reserve = admin === null ? 0 : MAX_ADMIN_CONNECTIONS;
+  if (size > 1) return new WorkerPool({ ...rest, size, module, observe, file, reserve });
+  return new Server({ observe, budget: new DescriptorBudget({ file, reserve }) });
+}
+
 function startLogOf({ logLevel, logFormat }: Config): Observer {
   return startLog({ level: logLevel, format: logFormat });
 }
+
+// Each takes tens of megabytes, and PostgreSQL behind them has to be as quick.
+const MAX_AUTO_WORKERS = 8;
+
+const NO_OTHER_WORKERS = "Cannot start or end workers by a reload: expected a restart";

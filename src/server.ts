@@ -1,16 +1,16 @@
 /** Serves connections in this isolate: where listeners, routes and the path of a connection meet. */
 
-import type { Address } from "./config/types.ts";
-import { DescriptorBudget } from "./connection/descriptors.ts";
+import type { DescriptorBudget } from "./connection/descriptors.ts";
 import { drainConnections } from "./connection/drain.ts";
 import { Gate } from "./connection/gate.ts";
 import { LentBackends } from "./connection/lent_backends.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import type { Route } from "./connection/route.ts";
-import { describeAddress } from "./connection/socket.ts";
 import type { LoadedRoute } from "./load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "./observe/events.ts";
 import { Lifespans, type RouteApp } from "./scope/lifespans.ts";
+import { CountedSet } from "./server/counted_set.ts";
+import { boundAddress, type ListenerEvent, listenerEvents } from "./server/listener_events.ts";
 import { type Bound, Listeners } from "./server/listeners.ts";
 import { Routes } from "./server/routes.ts";
 import type { Applied, BoundAddress, Serving } from "./server/serving.ts";
@@ -18,41 +18,53 @@ import type { Applied, BoundAddress, Serving } from "./server/serving.ts";
 /** Options of {@linkcode Server}. */
 export interface ServerOptions {
   readonly observe: Observer;
-  /** A file this process may read, to try out how many it may open. */
-  readonly file: string;
-  /** Descriptors to leave for others. @default 0 */
-  readonly reserve?: number;
+  /** How many files may be opened, and how many of them this isolate uses. */
+  readonly budget: DescriptorBudget;
+  /** Set where other isolates serve the same routes. */
+  readonly shared?: {
+    /** Whether this one listens on socket files: those cannot be shared. */
+    readonly ownsSocketFiles: boolean;
+    /** Hears of sessions of a route that an app has sent to another's backend; see {@linkcode Server.noteLent}. */
+    readonly onLent: (route: string, lender: string) => void;
+  };
 }
 
 /** What one isolate serves. */
 export class Server implements Serving {
-  readonly #routes = new Routes();
+  readonly workers = 1;
+  /** For the counts that other isolates share. */
+  readonly routes = new Routes();
   readonly #lifespans = new Lifespans();
   #served: readonly LoadedRoute[] = [];
   readonly #listeners: Listeners;
   readonly #gate: Gate;
   readonly #surroundings: Surroundings;
+  readonly #budget: DescriptorBudget;
+  readonly #isListened: (route: LoadedRoute) => boolean;
+  #renewals: number;
 
   /** Listens nowhere yet. */
-  constructor({ observe, file, reserve = 0 }: ServerOptions) {
-    const findRoute = (name: string) => this.#boundRoutes.find(({ config }) => config.name === name);
-    const lentBackends = new LentBackends();
-    this.#surroundings = { observe, connections: new Set<Progress>(), findRoute, lentBackends };
-    this.#listeners = new Listeners((accepted) => this.#gate.serve(accepted, this.#surroundings));
-    this.#gate = new Gate({
-      budget: new DescriptorBudget(file, reserve),
-      observe,
-      renewListeners: () => this.#listeners.renew(),
+  constructor({ observe, budget, shared }: ServerOptions) {
+    const connections = new CountedSet<Progress>((size) => budget.open = size);
+    const findRoute = (name: string) => {
+      const served = this.#served.find(({ config }) => config.name === name);
+      return served && this.routes.of(served);
+    };
+    const lentBackends = new LentBackends(shared?.onLent);
+    this.#surroundings = { observe, connections, findRoute, lentBackends };
+    this.#isListened = ({ config }) =>
+      config.listener.bindAddress.kind === "tcp" || (shared?.ownsSocketFiles ?? true);
+    this.#listeners = new Listeners((accepted) => this.#gate.serve(accepted, this.#surroundings), {
+      reusePort: shared !== undefined,
     });
+    this.#gate = new Gate({ budget, observe, renewListeners: () => this.#listeners.renew() });
+    this.#budget = budget;
+    this.#renewals = budget.renewals;
   }
 
   get addresses(): readonly BoundAddress[] {
     return this.#listeners.bound.flatMap(({ endpoint, listener }) =>
-      endpoint.routes.map(({ config }) => ({
-        route: config.name,
-        index: config.index,
-        ...hostAndPort(listener.address),
-      }))
+      endpoint.routes.map(({ config }) => boundAddress(config, listener.address))
     ).sort((one, other) => one.index - other.index);
   }
 
@@ -76,14 +88,27 @@ export class Server implements Serving {
     const isKept = ({ config }: LoadedRoute) => failed.has(config.name);
     const routes = [...wanted.filter((route) => !isKept(route)), ...this.#served.filter(isKept)];
     const { opened, closed, problems } = await this.#listeners.apply(
-      routes.map((route) => this.#routes.of(route)),
+      routes.filter(this.#isListened).map((route) => this.routes.of(route)),
     );
     await this.#settle(routes);
     const events = [
-      ...opened.flatMap((bound) => listenerEvents("listener.bound", bound)),
-      ...closed.flatMap((bound) => listenerEvents("listener.closed", bound)),
+      ...opened.flatMap((bound) => eventsOf("listener.bound", bound)),
+      ...closed.flatMap((bound) => eventsOf("listener.closed", bound)),
     ];
     return { problems: [...refused, ...problems], events };
+  }
+
+  /** Notes what another isolate has noted: a CancelRequest for such a session may come here. */
+  noteLent(route: string, lender: string): void {
+    this.#surroundings.lentBackends.note(route, lender);
+  }
+
+  /** Revives listeners that may have met the limit of open files unnoticed, if another isolate has reason to think so. */
+  async checkListeners(): Promise<void> {
+    const { renewals } = this.#budget;
+    if (renewals === this.#renewals) return;
+    this.#renewals = renewals;
+    await this.#listeners.renew();
   }
 
   /** See connection/drain.ts. */
@@ -103,8 +128,10 @@ export class Server implements Serving {
   async #settle(routes: readonly LoadedRoute[]): Promise<void> {
     const bound = new Set(this.#boundRoutes);
     const known = new Set([...routes, ...this.#served]);
-    this.#served = [...known].filter((route) => bound.has(this.#routes.of(route)));
-    this.#routes.retain(this.#served);
+    this.#served = [...known].filter((route) =>
+      bound.has(this.routes.of(route)) || (routes.includes(route) && !this.#isListened(route))
+    );
+    this.routes.retain(this.#served);
     const apps = new Set(this.#served.flatMap(appOf).map(({ app }) => app));
     await this.#lifespans.retain(apps, this.#lifespanFailed);
   }
@@ -118,17 +145,6 @@ function appOf({ app, config: { name, index, appTimeoutMs } }: LoadedRoute): Rou
   return app ? [{ app, route: name, path: `proxy[${index}].app`, timeoutMs: appTimeoutMs }] : [];
 }
 
-function listenerEvents(event: "listener.bound" | "listener.closed", bound: Bound): PgtlsEvent[] {
-  return bound.endpoint.routes.map(({ config: { name: route, backend } }) => ({
-    event,
-    route,
-    address: describeAddress(bound.listener.address),
-    backend: describeAddress(backend.address),
-  }));
-}
-
-function hostAndPort(address: Address): Pick<BoundAddress, "host" | "port"> {
-  return address.kind === "unix"
-    ? { host: address.path, port: 0 }
-    : { host: address.host, port: address.port };
+function eventsOf(event: ListenerEvent, { endpoint, listener }: Bound): PgtlsEvent[] {
+  return listenerEvents(event, listener.address, endpoint.routes);
 }

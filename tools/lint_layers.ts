@@ -241,7 +241,22 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     types: ["errors"],
     packages: /^preact(\/hooks)?$/,
   },
-  workers: { values: ["workers", "errors"], types: ["config/types", "observe", "tls"] },
+  workers: {
+    values: [
+      "workers",
+      "errors",
+      "config/address",
+      "connection/descriptors",
+      "connection/places",
+      "observe/connections",
+      "server/bind_problem",
+      "server/listener_events",
+      "server/listeners",
+    ],
+    types: ["config", "load", "observe", "server/serving", "tls"],
+  },
+  // A whole isolate is put together here, as in proxy.ts.
+  "workers/worker": { values: ["*"] },
   systemd: { values: ["systemd"], packages: NO_PACKAGES },
   demo: { values: ["demo", "errors"], types: ["*"] },
   backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },

@@ -23,6 +23,7 @@ export function configText(port: number, backendPort: number): string {
   return `# Written by "pgtls demo". Paths are relative to this file.
 
 log_format = "text"
+workers = 1
 
 [[proxy]]
 name = "demo"

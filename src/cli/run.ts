@@ -1,20 +1,22 @@
 /** `pgtls run`: load, check, listen; then serve until a signal says otherwise. */
 
 import { formatProblem, type Problem } from "../errors.ts";
-import type { Observer } from "../observe/events.ts";
-import { RunningProxy } from "../proxy.ts";
+import { RunningProxy, type StartOptions } from "../proxy.ts";
 import { FileWatch } from "../reload/file_watch.ts";
+import { guardIsolate } from "../server/guard.ts";
 import { ServiceManager } from "../systemd/service_manager.ts";
 import { EXIT, reportError } from "./report.ts";
 
 /** Runs the proxy until SIGTERM or SIGINT has drained it. Returns the exit code. */
-export async function runProxy(options: { readonly config: string }): Promise<number> {
+export async function runProxy(
+  { config, ...start }: StartOptions & { readonly config: string },
+): Promise<number> {
   // Before anything else: a signal that comes while starting must not meet its default action.
   const stopped = stopSignal();
   const hangUps = hangUpSignals();
   try {
-    const proxy = await RunningProxy.start(options.config);
-    guardProcess(proxy.observe);
+    const proxy = await RunningProxy.start(config, start);
+    guardIsolate(proxy.observe);
     const onChange = async () => void await proxy.refresh();
     const watch = new FileWatch({ paths: () => proxy.watchedFiles, onChange });
     watch.start();
@@ -28,11 +30,12 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
       const { problems } = (await proxy.reload()).last;
       manager.ready(problems.length === 0 ? serving() : `${serving()}, not all as asked: ${told(problems)}`);
     });
-    await stopped;
+    const isBroken = await Promise.race([stopped, proxy.broken.then(() => true)]) === true;
     watch.stop();
     manager.stopping(`Draining ${count(proxy.connections, "connection")}`, proxy.config.drainTimeoutMs);
     await proxy.drain();
-    return EXIT.ok;
+    // Whoever started pgtls starts it again.
+    return isBroken ? EXIT.failed : EXIT.ok;
   } catch (error) {
     return reportError(error);
   }
@@ -42,22 +45,6 @@ export async function runProxy(options: { readonly config: string }): Promise<nu
 function told([first, ...others]: readonly Problem[]): string {
   const text = first === undefined ? "" : formatProblem(first).trim();
   return others.length === 0 ? text : `${text} (and ${count(others.length, "other problem")})`;
-}
-
-/** What nobody caught is a bug of ours; it is said, and the other connections live on. */
-function guardProcess(observe: Observer): void {
-  const report = (error: unknown) => {
-    const stack = error instanceof Error ? error.stack ?? "" : "";
-    observe({ event: "server.failed", error: String(error), stack });
-  };
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    report(event.reason);
-  });
-  addEventListener("error", (event) => {
-    event.preventDefault();
-    report(event.error);
-  });
 }
 
 /** Keeps SIGHUP from ending the process. One that comes before anybody listens is told to the first who does. */

@@ -32,10 +32,12 @@ export interface FileReader {
  */
 export class Snapshot implements FileReader {
   readonly #before: FilesFound;
-  readonly #found = new Map<string, FileFound>();
+  readonly #found: Map<string, FileFound>;
 
-  constructor(before: FilesFound = new Map()) {
+  /** @param found What somebody else has found: it is not read again. */
+  constructor(before: FilesFound = new Map(), found: FilesFound = new Map()) {
     this.#before = before;
+    this.#found = new Map([...found].map(([path, file]) => [path, keep(file, before.get(path))]));
   }
 
   read(path: string, options?: ReadOptions): FileContent {

@@ -1,6 +1,33 @@
-/** File descriptors: how many connections this process can hold. */
+/** File descriptors: how many connections this process can hold, in all its isolates together. */
 
 import { closeSync, openSync } from "node:fs";
+
+/** Memory that all isolates share for one budget. */
+export function sharedDescriptors(isolates: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((FIRST_CELL + isolates) * Int32Array.BYTES_PER_ELEMENT);
+}
+
+/** Forgets the connections of an isolate that has died. */
+export function forgetConnections(memory: SharedArrayBuffer, isolate: number): void {
+  Atomics.store(new Int32Array(memory), FIRST_CELL + isolate, 0);
+}
+
+/** How many connections all isolates hold. */
+export function openConnections(memory: SharedArrayBuffer): number {
+  return new Int32Array(memory).subarray(FIRST_CELL).reduce((sum, open) => sum + open, 0);
+}
+
+/** Options of {@linkcode DescriptorBudget}. */
+export interface BudgetOptions {
+  /** A file this process may read. */
+  readonly file: string;
+  /** Descriptors to leave for others, besides the process's own. @default 0 */
+  readonly reserve?: number;
+  /** Of {@linkcode sharedDescriptors}; by default for this isolate alone. */
+  readonly memory?: ArrayBufferLike;
+  /** Which of the isolates this is, from 0. @default 0 */
+  readonly isolate?: number;
+}
 
 /**
  * Says whether one more connection fits into the process's limit of open files, with some to spare.
@@ -8,50 +35,103 @@ import { closeSync, openSync } from "node:fs";
  * It should not come to the limit: when Deno's accept meets EMFILE it stops for good and reports nothing (uv_compat,
  * `poll_accept`), and the listener is dead even after every client has left; gate.ts then revives it. The limit
  * cannot be read without `--allow-all`, so it is tried out: a file is opened as often as needed and closed again, in one
- * synchronous go, during which nothing else of this thread can open any.
+ * synchronous go, during which nothing else of this thread can open any. Other threads can, and theirs fail if the limit
+ * is met: so several isolates begin with a number that was tried before they were there ({@linkcode proveAtStart}); one
+ * tries at a time, and well before it is needed; and when one has met the limit, or turned somebody away because of it,
+ * all renew their listeners ({@linkcode renewals}).
  */
 export class DescriptorBudget {
   readonly #file: string;
   readonly #reserve: number;
-  /** Descriptors known to be there, in use or free. */
-  #proven = 0;
+  readonly #cells: Int32Array;
+  readonly #own: number;
   /** When the limit was met; sockets accepted but not served yet may have been in the way, so it is met again later. */
   #metLimitAt = -Infinity;
 
-  /**
-   * @param file A file this process may read.
-   * @param reserve Descriptors to leave for others, besides the process's own.
-   */
-  constructor(file: string, reserve = 0) {
+  constructor({ file, reserve = 0, memory = sharedDescriptors(1), isolate = 0 }: BudgetOptions) {
     this.#file = file;
-    this.#reserve = RESERVE + reserve;
+    this.#cells = new Int32Array(memory);
+    this.#own = FIRST_CELL + isolate;
+    const others = this.#cells.length - FIRST_CELL - 1;
+    this.#reserve = RESERVE + reserve + others * PER_ISOLATE;
   }
 
-  /** Whether a connection more than `open` fits. */
-  admits(open: number): boolean {
-    const needed = (open + 1) * PER_CONNECTION + this.#reserve;
-    if (needed > this.#proven && performance.now() - this.#metLimitAt > PROVE_INTERVAL_MS) {
-      this.#prove(Math.max(2 * needed, FIRST_GOAL), open);
-    }
+  /** Connections that this isolate holds now. */
+  set open(count: number) {
+    Atomics.store(this.#cells, this.#own, count);
+  }
+
+  /** Grows whenever an isolate that was accepting may have met the limit: its listener may be dead then. */
+  get renewals(): number {
+    return Atomics.load(this.#cells, RENEWALS);
+  }
+
+  /** Lets all isolates renew their listeners. */
+  askForRenewal(): void {
+    Atomics.add(this.#cells, RENEWALS, 1);
+  }
+
+  /** Whether one connection more fits. */
+  admits(): boolean {
+    const needed = (this.#openInAll() + 1) * PER_CONNECTION + this.#reserve;
+    if (this.#isToBeTried(needed)) this.#prove(Math.max(2 * needed, FIRST_GOAL));
     return needed <= this.#proven;
   }
 
-  /** @param open Connections open now: each holds one descriptor at least. */
-  #prove(goal: number, open: number): void {
+  /** Tries out how many there are while this is the only isolate. */
+  proveAtStart(): void {
+    this.#prove(START_GOAL);
+  }
+
+  /** Descriptors known to be there, in use or free. */
+  get #proven(): number {
+    return Atomics.load(this.#cells, PROVEN);
+  }
+
+  #prove(goal: number): void {
+    if (Atomics.compareExchange(this.#cells, IS_PROVING, 0, 1) !== 0) return;
+    // Each connection holds one descriptor at least.
+    const open = this.#openInAll();
     const tried: number[] = [];
     try {
       while (open + tried.length < goal) tried.push(openSync(this.#file, "r"));
-      this.#proven = goal;
+      Atomics.store(this.#cells, PROVEN, goal);
     } catch (error) {
       const { code } = error as { code?: string };
       const isLimit = code === "EMFILE" || code === "ENFILE";
       this.#metLimitAt = performance.now();
-      this.#proven = isLimit ? open + tried.length : Infinity;
+      Atomics.store(this.#cells, PROVEN, isLimit ? open + tried.length : UNLIMITED);
+      Atomics.store(this.#cells, IS_LIMIT, 1);
+      this.askForRenewal();
     } finally {
       for (const descriptor of tried) closeSync(descriptor);
+      Atomics.store(this.#cells, IS_PROVING, 0);
     }
   }
+
+  /** While another isolate tries nobody else can, so with others it is done before the last one is needed. */
+  #isToBeTried(needed: number): boolean {
+    const isAlone = this.#cells.length === FIRST_CELL + 1;
+    if (isAlone) return needed > this.#proven && performance.now() - this.#metLimitAt > PROVE_INTERVAL_MS;
+    return Atomics.load(this.#cells, IS_LIMIT) === 0 && 1.5 * needed > this.#proven;
+  }
+
+  #openInAll(): number {
+    let open = 0;
+    for (let i = FIRST_CELL; i < this.#cells.length; i++) open += Atomics.load(this.#cells, i);
+    return open;
+  }
 }
+
+const PROVEN = 0;
+const IS_PROVING = 1;
+/** Whether what is proven is all there is. */
+const IS_LIMIT = 2;
+const RENEWALS = 3;
+const FIRST_CELL = 4;
+
+/** The file cannot be opened for another reason: nothing is known. */
+const UNLIMITED = 2 ** 31 - 1;
 
 // The client's socket and the backend's.
 const PER_CONNECTION = 2;
@@ -59,7 +139,13 @@ const PER_CONNECTION = 2;
 // Name resolution, certificate files, standard streams and the event loop's own.
 const RESERVE = 32;
 
+// What another isolate needs for itself, and has accepted and not looked at yet.
+const PER_ISOLATE = 16;
+
 const FIRST_GOAL = 256;
+
+// 2,000 sessions; trying costs some 40 ms, once.
+const START_GOAL = 4_096;
 
 // Short of gate.ts's own interval, so that each of its looks is a fresh one.
 const PROVE_INTERVAL_MS = 50;

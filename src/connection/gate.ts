@@ -31,7 +31,7 @@ export class Gate {
   /** Serves the connection, or closes it at once. */
   serve(accepted: Accepted, surroundings: Surroundings): void {
     const { budget, observe } = this.#options;
-    if (!budget.admits(surroundings.connections.size)) return this.#refuse(accepted, surroundings);
+    if (!budget.admits()) return this.#refuse(accepted, surroundings);
     serveConnection(accepted, surroundings).catch((error: unknown) => {
       // The pipeline promises not to; if it does, that is one connection's trouble and nobody else's.
       accepted.socket.destroy();
@@ -65,10 +65,11 @@ export class Gate {
 
   async #recover(surroundings: Surroundings): Promise<void> {
     const { budget, observe, renewListeners } = this.#options;
-    if (!budget.admits(surroundings.connections.size)) return;
+    if (!budget.admits()) return;
     this.close();
     try {
       await renewListeners();
+      budget.askForRenewal();
     } catch (error) {
       observe({ event: "server.failed", error: `Could not listen again: ${error}`, stack: "" });
       this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);

@@ -41,18 +41,28 @@ export interface Listener {
   renew(): Promise<void>;
 }
 
+/** Options of {@linkcode listen}. */
+export interface ListenOptions {
+  /** Whether others that say so, too, may bind the same address: the kernel spreads connections over all of them. */
+  readonly reusePort?: boolean;
+}
+
 /**
  * Binds the endpoint's address.
  *
  * @throws The system's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), with its `code`.
  */
-export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => void): Promise<Listener> {
+export async function listen(
+  endpoint: Endpoint,
+  serve: (accepted: Accepted) => void,
+  options: ListenOptions = {},
+): Promise<Listener> {
   let accepted = 0;
   const onConnection = (socket: Socket) => {
     accepted++;
     serve(accept(socket, endpoint));
   };
-  let server = await bindAnew(endpoint.address, onConnection);
+  let server = await bindAnew(endpoint.address, onConnection, options);
   const address = boundAddress(server, endpoint.address);
   return {
     address,
@@ -62,30 +72,38 @@ export async function listen(endpoint: Endpoint, serve: (accepted: Accepted) => 
     },
     renew: async () => {
       await close(server);
-      server = await bindAnew(address, onConnection);
+      server = await bindAnew(address, onConnection, options);
     },
   };
 }
 
 /** Binds; in the place of a socket file, too, that a process which is gone has left behind. */
-async function bindAnew(address: Address, onConnection: (socket: Socket) => void): Promise<Server> {
+async function bindAnew(
+  address: Address,
+  onConnection: (socket: Socket) => void,
+  options: ListenOptions,
+): Promise<Server> {
   try {
-    return await bind(address, onConnection);
+    return await bind(address, onConnection, options);
   } catch (error) {
     const isTaken = (error as { code?: string }).code === "EADDRINUSE";
     if (address.kind !== "unix" || !isTaken || !await removeStaleSocket(address.path)) throw error;
-    return await bind(address, onConnection);
+    return await bind(address, onConnection, options);
   }
 }
 
-function bind(address: Address, onConnection: (socket: Socket) => void): Promise<Server> {
+function bind(
+  address: Address,
+  onConnection: (socket: Socket) => void,
+  options: ListenOptions,
+): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.on("connection", onConnection);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     const target = address.kind === "unix"
       ? { path: address.path }
-      : { host: address.host, port: address.port };
+      : { host: address.host, port: address.port, ...options };
     server.listen({ ...target, backlog: BACKLOG }, () => {
       server.removeListener("error", reject);
       // Deno reports no accept error at all; see gate.ts for the one that matters.

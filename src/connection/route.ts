@@ -6,6 +6,7 @@ import type { CloseReason } from "../errors.ts";
 import type { App } from "../scope/types.ts";
 import type { TlsAcceptor } from "../tls/acceptor.ts";
 import type { RouteMaterial } from "../tls/material.ts";
+import type { Places } from "./places.ts";
 
 /**
  * Everything a connection needs to know about its route. Immutable but for the count of sessions, which goes on when a
@@ -32,27 +33,3 @@ export interface Route {
 
 /** CancelRequests that a route forwards at a time: PostgreSQL answers each within milliseconds. */
 export const MAX_CANCELS = 64;
-
-/** Counts who is in. The limit is the caller's: it may change with a reload, while those inside stay inside. */
-export class Places {
-  #open = 0;
-
-  get open(): number {
-    return this.#open;
-  }
-
-  /**
-   * Takes a place, and returns the function that gives it back (once); `null` when there is none.
-   *
-   * @param limit 0 = no limit.
-   */
-  enter(limit: number): (() => void) | null {
-    if (limit > 0 && this.#open >= limit) return null;
-    this.#open++;
-    let isInside = true;
-    return () => {
-      if (isInside) this.#open--;
-      isInside = false;
-    };
-  }
-}

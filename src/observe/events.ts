@@ -22,12 +22,25 @@ export interface ConnectionFields {
 export type PgtlsEvent =
   | { readonly event: "config.loaded"; readonly file: string; readonly routes: number }
   | { readonly event: "config.warning"; readonly problem: Problem }
-  | { readonly event: "server.started"; readonly version: string }
+  | { readonly event: "server.started"; readonly version: string; readonly workers: number }
   | { readonly event: "server.draining"; readonly connections: number; readonly drain_timeout_ms: number }
   | { readonly event: "server.stopped"; readonly connections_cut: number }
   | { readonly event: "server.failed"; readonly error: string; readonly stack: string }
   /** An app that did not stop in order. `route` is the first that uses it. */
   | { readonly event: "lifespan.failed"; readonly route: string; readonly detail: string }
+  | { readonly event: "worker.started"; readonly worker: number }
+  | {
+    /** A worker is no more, with all its connections; another takes its place. */
+    readonly event: "worker.failed";
+    readonly worker: number;
+    readonly detail: string;
+    readonly connections: number;
+  }
+  | {
+    /** Connections of which no event will be seen, and events of none, because more came than could be taken. */
+    readonly event: "events.dropped";
+    readonly count: number;
+  }
   | {
     /** A reload that was asked for has been carried out; what could not be taken is reported by itself. */
     readonly event: "config.reloaded";

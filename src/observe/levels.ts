@@ -12,7 +12,9 @@ export function levelOf(event: PgtlsEvent): LogLevel {
   switch (event.event) {
     case "server.failed":
     case "app.failed":
+    case "worker.failed":
       return "error";
+    case "events.dropped":
     case "config.warning":
     case "config.reload_failed":
     case "tls.reload_failed":
@@ -30,6 +32,7 @@ export function levelOf(event: PgtlsEvent): LogLevel {
     case "config.reloaded":
     case "tls.reloaded":
     case "server.started":
+    case "worker.started":
     case "server.draining":
     case "server.stopped":
     case "admin.bound":

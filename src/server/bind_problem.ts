@@ -1,7 +1,14 @@
 /** Why an address cannot be listened on, for the operator. */
 
-import type { Address } from "../config/types.ts";
+import type { Address, RouteConfig } from "../config/types.ts";
 import { describeAddress } from "../connection/socket.ts";
+import type { Problem } from "../errors.ts";
+
+/** The same, as a problem of the route that is to listen there. */
+export function bindProblem({ index, name, listener }: RouteConfig, error: unknown): Problem {
+  const path = `proxy[${index}].listener.bind_address`;
+  return { path, route: name, message: describeBindError(listener.bindAddress, error) };
+}
 
 /** @param error What the system said, with its `code`. */
 export function describeBindError(address: Address, error: unknown): string {

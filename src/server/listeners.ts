@@ -3,11 +3,11 @@
 import { isListenerConflict } from "../config/address.ts";
 import type { RouteConfig } from "../config/types.ts";
 import { Endpoint } from "../connection/endpoint.ts";
-import { type Accepted, listen, type Listener } from "../connection/listen.ts";
+import { type Accepted, listen, type Listener, type ListenOptions } from "../connection/listen.ts";
 import type { Route } from "../connection/route.ts";
 import { describeAddress } from "../connection/socket.ts";
 import type { Problem } from "../errors.ts";
-import { describeBindError } from "./bind_problem.ts";
+import { bindProblem } from "./bind_problem.ts";
 
 /** An address that is bound, and the routes reached through it. */
 export interface Bound {
@@ -26,11 +26,13 @@ export interface Applied {
 /** The listeners of one server. */
 export class Listeners {
   readonly #serve: (accepted: Accepted) => void;
+  readonly #options: ListenOptions;
   #bound: ReadonlyMap<string, Bound> = new Map();
 
   /** @param serve Called for each connection. */
-  constructor(serve: (accepted: Accepted) => void) {
+  constructor(serve: (accepted: Accepted) => void, options: ListenOptions = {}) {
     this.#serve = serve;
+    this.#options = options;
   }
 
   get bound(): readonly Bound[] {
@@ -84,13 +86,13 @@ export class Listeners {
   async #open(group: readonly Route[], leaving: readonly Bound[]): Promise<Bound> {
     const endpoint = new Endpoint(group[0]!.config.listener.bindAddress, group);
     try {
-      return { endpoint, listener: await listen(endpoint, this.#serve) };
+      return { endpoint, listener: await listen(endpoint, this.#serve, this.#options) };
     } catch (error) {
       const obstacles = leaving.filter((old) => isListenerConflict(old.endpoint.address, endpoint.address));
       if (obstacles.length === 0) throw error;
       await Promise.all(obstacles.map(({ listener }) => listener.close()));
       try {
-        return { endpoint, listener: await listen(endpoint, this.#serve) };
+        return { endpoint, listener: await listen(endpoint, this.#serve, this.#options) };
       } catch (again) {
         await Promise.all(obstacles.map(({ listener }) => listener.renew()));
         throw again;
@@ -107,16 +109,11 @@ export class Listeners {
 }
 
 /** Routes with one key share a listener. A port the system chooses is a route's own. */
-function keyOf({ name, listener: { bindAddress } }: RouteConfig): string {
+export function keyOf({ name, listener: { bindAddress } }: RouteConfig): string {
   const isAnyPort = bindAddress.kind === "tcp" && bindAddress.port === 0;
   return isAnyPort ? `${bindAddress.host} ${name}` : describeAddress(bindAddress);
 }
 
 function keyOfBound({ endpoint }: Bound): string {
   return keyOf(endpoint.routes[0]!.config);
-}
-
-function bindProblem({ index, name, listener }: RouteConfig, error: unknown): Problem {
-  const path = `proxy[${index}].listener.bind_address`;
-  return { path, route: name, message: describeBindError(listener.bindAddress, error) };
 }

@@ -3,14 +3,15 @@
 import { Attempts } from "../auth/attempts.ts";
 import { openLogins } from "../auth/logins.ts";
 import type { RouteConfig } from "../config/types.ts";
-import { Places, type Route } from "../connection/route.ts";
+import { Places } from "../connection/places.ts";
+import type { Route } from "../connection/route.ts";
 import type { LoadedRoute } from "../load.ts";
 import { allowRules } from "../scope/apps/allow_rules.ts";
 import { TlsAcceptor } from "../tls/acceptor.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 
 /** The counts of a route, which outlive a reload. */
-interface Counts {
+export interface Counts {
   readonly sessions: Places;
   readonly cancels: Places;
   /** Wrong passwords: whoever guesses must not gain by a reload. */
@@ -22,6 +23,12 @@ export class Routes {
   readonly #made = new WeakMap<LoadedRoute, Route>();
   readonly #acceptors = new WeakMap<ListenerMaterial, TlsAcceptor>();
   readonly #counts = new Map<string, Counts>();
+
+  /** Sets the counts of a route that others count, too. */
+  share(name: string, counts: Pick<Counts, "sessions" | "cancels">): void {
+    const { attempts } = this.#countsOf(name);
+    this.#counts.set(name, { ...counts, attempts });
+  }
 
   of(loaded: LoadedRoute): Route {
     const made = this.#made.get(loaded) ?? this.#open(loaded);

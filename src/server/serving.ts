@@ -28,6 +28,8 @@ export interface Applied {
 
 /** Serves the routes it is given. */
 export interface Serving {
+  /** Isolates that serve. */
+  readonly workers: number;
   /** Every route that is served, in the order of the configuration, with the port the system chose where that says 0. */
   readonly addresses: readonly BoundAddress[];
   /** How many connections are open now, in whatever stage. */

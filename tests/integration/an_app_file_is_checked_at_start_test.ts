@@ -133,6 +133,7 @@ address = "${backend}"
 tls_enabled = false
 `);
   const config = join(dir, "pgtls.toml");
-  await Deno.writeTextFile(config, text.join(""));
+  // An app lives once in each worker.
+  await Deno.writeTextFile(config, `workers = 1\n${text.join("")}`);
   return { config, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
 }

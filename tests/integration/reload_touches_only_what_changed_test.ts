@@ -1,5 +1,6 @@
 /** Routes come, go and change by a reload, while the sessions of all of them live on and the others are not touched. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { readError } from "../support/raw_client.ts";
 import { closingLines, until } from "../support/closing_lines.ts";
 import { bytesOf } from "../wire/bytes.ts";
@@ -156,6 +157,18 @@ Deno.test("a configuration that does not pass changes nothing, and exits nothing
   assert.equal(problems[0]?.path, "proxy[0].listener.bind_address");
   await using session = await openSession(port);
   await ask(session);
+});
+
+Deno.test("another number of workers is warned of: it needs a restart", async () => {
+  await using proxy = await startTestProxy(named("r", 1));
+  const text = await Deno.readTextFile(join(proxy.dir, "pgtls.toml"));
+  await proxy.replace("pgtls.toml", text.replace("workers = 1", "workers = 2"));
+  await proxy.reload();
+  const { problem } = proxy.events.find(isEvent("config.warning"))!;
+  assert.deepEqual([problem.path, problem.message], [
+    "workers",
+    "Cannot start or end workers by a reload: expected a restart",
+  ]);
 });
 
 function named(name: string, port: number, listener: Record<string, unknown> = {}) {

@@ -67,7 +67,7 @@ async function startFromTables(
 ): Promise<TestProxy> {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-proxy-" });
   try {
-    return await startFrom(await configure(dir, routes, top), { dir, top });
+    return await startFrom(await writeConfig(dir, routes, top), { dir, top });
   } catch (error) {
     await Deno.remove(dir, { recursive: true });
     throw error;
@@ -88,14 +88,23 @@ export function isEvent<Name extends PgtlsEvent["event"]>(
 }
 
 /** Keys of the top level, and the tables that are not routes. */
-interface TopTables {
+export interface TopTables {
   readonly admin?: Readonly<Record<string, unknown>>;
+  /** @default 1: everything in the isolate of the test */
+  readonly workers?: number;
+  readonly log_level?: string;
+  readonly log_format?: string;
 }
 
-async function configure(dir: string, routes: readonly RouteTables[], top: TopTables): Promise<string> {
+/** Writes the configuration of {@linkcode startTestProxy} and its PEM files. Returns its path. */
+export async function writeConfig(
+  dir: string,
+  routes: readonly RouteTables[],
+  top: TopTables,
+): Promise<string> {
   const proxy = await Promise.all(routes.map((route, i) => writeTables(dir, route, i)));
   const admin = top.admin && { admin: await filesFor(dir, "admin", top.admin) };
-  return await replaceFile(join(dir, "pgtls.toml"), stringify({ ...top, ...admin, proxy }));
+  return await replaceFile(join(dir, "pgtls.toml"), stringify({ workers: 1, ...top, ...admin, proxy }));
 }
 
 async function startFrom(
@@ -133,7 +142,7 @@ async function startFrom(
     port: (route) => server.addresses.find((address) => address.route === route)!.port,
     reload: () => server.reload(),
     refresh: () => server.refresh(),
-    configure: async (...routes) => void await configure(dir, routes, top),
+    configure: async (...routes) => void await writeConfig(dir, routes, top),
     replace: (name, content) => replaceFile(join(dir, name), content),
     async [Symbol.asyncDispose]() {
       try {
@@ -194,8 +203,8 @@ async function filesFor(dir: string, prefix: string, keys: Readonly<Record<strin
   return named;
 }
 
-/** Readable by the owner alone, whatever it is: a key would be warned of otherwise. */
-async function replaceFile(path: string, content: string): Promise<string> {
+/** Replaces a file in one step. Readable by the owner alone, whatever it is: a key would be warned of otherwise. */
+export async function replaceFile(path: string, content: string): Promise<string> {
   await Deno.writeTextFile(`${path}.new`, content, { mode: 0o600 });
   await Deno.rename(`${path}.new`, path);
   return path;

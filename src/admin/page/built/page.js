@@ -746,6 +746,12 @@ var WORDS = {
     meaning: "The connection to PostgreSQL broke during the session.",
     next: "Read PostgreSQL's log for a crash or restart; then look at the network between pgtls and it."
   },
+  worker_failed: {
+    tone: "failed",
+    title: "Worker failed",
+    meaning: "The worker of pgtls that served the session ended or hung, and was replaced.",
+    next: "Look for worker.failed in the log; a connection app that never ends is the usual cause."
+  },
   internal_error: {
     tone: "failed",
     title: "Error in pgtls",

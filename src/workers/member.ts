@@ -1,0 +1,148 @@
+/** One worker as the main isolate sees it: asked and answered, watched, and reported when it is no more. */
+
+import { Worker } from "node:worker_threads";
+import type { PgtlsEvent } from "../observe/events.ts";
+import type { FromWorker, Lent, RequestName, Requests, ToWorker } from "./messages.ts";
+
+/** Options of {@linkcode Member}. */
+export interface MemberOptions {
+  /** From 0. */
+  readonly index: number;
+  /** The module it runs: the main one, which sees that it is a worker. */
+  readonly module: string;
+  readonly onEvents: (events: readonly PgtlsEvent[]) => void;
+  readonly onLent: (lent: Lent) => void;
+  /** Told once, when it is no more and was not ended by us. */
+  readonly onFailed: (failure: MemberFailure) => void;
+  /** How often it is asked whether it is there. @default 2000 */
+  readonly pingIntervalMs?: number;
+}
+
+/** Why a worker is no more. */
+export interface MemberFailure {
+  readonly detail: string;
+  /** It is caught in something, and still there: the runtime cannot end it, nor take its ports from it. */
+  readonly isHung: boolean;
+}
+
+/** A worker that has been started. */
+export class Member {
+  readonly #options: MemberOptions;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #pings: ReturnType<typeof setInterval>;
+  #hello = Promise.withResolvers<void>();
+  #requests = 0;
+  #unanswered = 0;
+  #isOver = false;
+
+  constructor(options: MemberOptions) {
+    const { index, module, pingIntervalMs = PING_INTERVAL_MS } = options;
+    this.#options = options;
+    // Of node:worker_threads, because a worker of the Web does not tell when it has ended itself.
+    this.#worker = new Worker(new URL(module), { name: `worker ${index}`, workerData: { index } });
+    this.#worker.on("message", (message: FromWorker) => this.#receive(message));
+    this.#worker.on("error", (error) => this.fail(String(error)));
+    this.#worker.on("exit", () => this.fail("It has ended itself"));
+    this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
+    // Nobody may be waiting for it when it fails.
+    this.#hello.promise.catch(() => {});
+  }
+
+  /**
+   * Asks, and waits for the answer.
+   *
+   * @throws {Error} If it could not do it, or is no more.
+   */
+  async ask<Name extends RequestName>(
+    name: Name,
+    asked: Requests[Name]["asked"],
+  ): Promise<Requests[Name]["answer"]> {
+    await this.#hello.promise;
+    if (this.#isOver) throw new Error("Worker is no more");
+    const id = this.#requests++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    this.#post({ kind: "request", id, name, asked } as ToWorker);
+    return await promise as Requests[Name]["answer"];
+  }
+
+  /** Tells it what another worker has told. */
+  tell(lent: Lent): void {
+    if (!this.#isOver) this.#post(lent);
+  }
+
+  /** Ends it at once; it has nothing more to say. */
+  terminate(): void {
+    this.#end("Worker was ended");
+  }
+
+  /** Ends it because of what it is or is not doing, and reports it. */
+  fail(detail: string, isHung = false): void {
+    if (this.#isOver) return;
+    this.#end(detail);
+    this.#options.onFailed({ detail, isHung });
+  }
+
+  #end(detail: string): void {
+    this.#isOver = true;
+    clearInterval(this.#pings);
+    this.#worker.terminate();
+    const error = new Error(detail);
+    this.#hello.reject(error);
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  /** A worker that is caught in a loop says nothing. */
+  #ping(): void {
+    if (this.#unanswered >= MAX_UNANSWERED) {
+      const { pingIntervalMs = PING_INTERVAL_MS } = this.#options;
+      return this.fail(`It has not answered for ${MAX_UNANSWERED * pingIntervalMs} ms`, true);
+    }
+    this.#unanswered++;
+    this.ask("ping", null).then(
+      () => this.#unanswered = 0,
+      // It has answered, with what it could not do; that it is over is told otherwise.
+      () => this.#unanswered = 0,
+    );
+  }
+
+  #receive(message: FromWorker): void {
+    if (this.#isOver) return;
+    switch (message.kind) {
+      case "hello":
+        return this.#hello.resolve();
+      case "events":
+        this.#options.onEvents(message.events);
+        return this.#post({ kind: "taken" });
+      case "lent":
+        return this.#options.onLent(message);
+      case "answer":
+        return this.#settle(message.id, ({ resolve }) => resolve(message.answer));
+      case "failed":
+        return this.#settle(message.id, ({ reject }) => reject(new Error(message.error)));
+    }
+  }
+
+  #settle(id: number, finish: (waiting: Waiting) => void): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (waiting !== undefined) finish(waiting);
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+const PING_INTERVAL_MS = 2_000;
+
+// Half a minute: longer than anything an isolate does in one go, also on a machine that has too much to do. They are
+// counted, not timed: a machine that slept has asked none.
+const MAX_UNANSWERED = 15;

@@ -1,0 +1,116 @@
+/** Several isolates that serve the same routes on the same ports, as one. */
+
+import {
+  DescriptorBudget,
+  forgetConnections,
+  openConnections,
+  sharedDescriptors,
+} from "../connection/descriptors.ts";
+import type { LoadedRoute } from "../load.ts";
+import type { Observer, RelayedBytes } from "../observe/events.ts";
+import { boundAddress } from "../server/listener_events.ts";
+import type { Applied, BoundAddress, Serving } from "../server/serving.ts";
+import { Addresses } from "./addresses.ts";
+import type { Lent } from "./messages.ts";
+import { RouteParts } from "./route_parts.ts";
+import { Seat } from "./seat.ts";
+
+/** Options of {@linkcode WorkerPool}. */
+export interface PoolOptions {
+  /** Isolates. */
+  readonly size: number;
+  /** The module they run: the main one. */
+  readonly module: string;
+  readonly observe: Observer;
+  /** A file that may be opened, to try out how many may be. */
+  readonly file: string;
+  /** Descriptors to leave for others. */
+  readonly reserve: number;
+  /** Told when a worker is caught in something and cannot be replaced: only a restart of the process helps. */
+  readonly onHung: (detail: string) => void;
+  /** How often each is asked whether it is there. @default 2000 */
+  readonly pingIntervalMs?: number;
+}
+
+/** Serves in workers; this isolate serves nothing itself. */
+export class WorkerPool implements Serving {
+  readonly #seats: readonly Seat[];
+  readonly #descriptors: SharedArrayBuffer;
+  readonly #addresses = new Addresses();
+  readonly #parts: RouteParts;
+  #routes: readonly LoadedRoute[] = [];
+  readonly #lent: Lent[] = [];
+  #isStarted = false;
+
+  constructor({ size, file, reserve, ...options }: PoolOptions) {
+    const descriptors = this.#descriptors = sharedDescriptors(size);
+    // Before there are others, whom it could take the last one from.
+    new DescriptorBudget({ file, reserve, memory: descriptors }).proveAtStart();
+    const parts = this.#parts = new RouteParts(size);
+    this.#seats = Array.from({ length: size }, (_, index) =>
+      new Seat({
+        ...options,
+        index,
+        place: { file, reserve, descriptors },
+        parts: () => this.#partsNow(),
+        lent: () => this.#lent,
+        onLent: (lent) => this.#spread(lent),
+        onFailed: () => {
+          forgetConnections(descriptors, index);
+          parts.giveBack(index);
+        },
+      }));
+  }
+
+  get workers(): number {
+    return this.#seats.filter(({ isTaken }) => isTaken).length;
+  }
+
+  get addresses(): readonly BoundAddress[] {
+    return this.#routes.map(({ config }) => boundAddress(config, this.#addresses.of(config)))
+      .sort((one, other) => one.index - other.index);
+  }
+
+  get connections(): number {
+    return openConnections(this.#descriptors);
+  }
+
+  async liveBytes(): Promise<ReadonlyMap<string, RelayedBytes>> {
+    const all = await Promise.all(this.#seats.map((seat) => seat.liveBytes()));
+    return new Map(all.flatMap((bytes) => [...bytes]));
+  }
+
+  /** The first call starts the workers, unless something cannot be bound. */
+  async apply(wanted: readonly LoadedRoute[]): Promise<Applied> {
+    const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes);
+    this.#routes = routes;
+    this.#parts.retain(routes);
+    if (!this.#isStarted && problems.length > 0) return { problems, events };
+    const parts = this.#partsNow();
+    const more = await Promise.all(
+      this.#seats.map((seat) => this.#isStarted ? seat.apply(parts) : seat.start()),
+    );
+    this.#isStarted = true;
+    return { problems: [...problems, ...distinct(more.flat())], events };
+  }
+
+  async drain(timeoutMs: number): Promise<number> {
+    const cut = await Promise.all(this.#seats.map((seat) => seat.drain(timeoutMs)));
+    return cut.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Who has told it notes it once more, which changes nothing. */
+  #spread(lent: Lent): void {
+    this.#lent.push(lent);
+    for (const seat of this.#seats) seat.tell(lent);
+  }
+
+  #partsNow() {
+    return this.#routes.map((route) => this.#parts.of(route, this.#addresses.of(route.config)));
+  }
+}
+
+/** Workers mostly have the same to say. */
+function distinct<Value>(values: readonly Value[]): Value[] {
+  return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+}

@@ -1,0 +1,139 @@
+/** One isolate of several: serves what the main isolate gives it, and tells it what happens. */
+
+import { parentPort, workerData } from "node:worker_threads";
+import { type FilesFound, Snapshot } from "../config/snapshot.ts";
+import { DescriptorBudget } from "../connection/descriptors.ts";
+import { Places } from "../connection/places.ts";
+import { formatProblem } from "../errors.ts";
+import { type LoadedRoute, Loader } from "../load.ts";
+import { Server } from "../server.ts";
+import { guardIsolate } from "../server/guard.ts";
+import type { Applied } from "../server/serving.ts";
+import { EventSender } from "./event_sender.ts";
+import type { FromWorker, Lent, RequestName, Requests, RoutePart, ToWorker } from "./messages.ts";
+
+/** Serves until the main isolate ends it. */
+export function serveAsWorker(): void {
+  const { port, index } = outside();
+  const sender = new EventSender((events) => port.postMessage({ kind: "events", events }));
+  guardIsolate(sender.observe);
+  const serving = new WorkerServing({
+    index,
+    sender,
+    onLent: (route, lender) => port.postMessage({ kind: "lent", route, lender }),
+  });
+  port.on("message", async (message: ToWorker) => {
+    if (message.kind === "taken") return sender.taken();
+    if (message.kind === "lent") return serving.noteLent(message);
+    const { id, name, asked } = message;
+    try {
+      const answer = await serving.answer(name, asked as never);
+      // What has happened until now is told before the answer is.
+      if (name === "drain") sender.flush();
+      port.postMessage({ kind: "answer", id, answer });
+    } catch (error) {
+      port.postMessage({ kind: "failed", id, error: String(error) });
+    }
+  });
+  port.postMessage({ kind: "hello" });
+}
+
+/** What a worker sees of the outside. */
+interface Outside {
+  readonly port: {
+    on(event: "message", listener: (message: ToWorker) => void): void;
+    postMessage(message: FromWorker): void;
+  };
+  readonly index: number;
+}
+
+function outside(): Outside {
+  if (parentPort === null) throw new Error("Cannot serve as a worker: this is the main isolate");
+  return { port: parentPort, index: workerData.index };
+}
+
+type Handlers = {
+  readonly [Name in RequestName]: (
+    asked: Requests[Name]["asked"],
+  ) => Promise<Requests[Name]["answer"]>;
+};
+
+interface WorkerOptions {
+  readonly index: number;
+  readonly sender: EventSender;
+  readonly onLent: (route: string, lender: string) => void;
+}
+
+class WorkerServing {
+  readonly #sender: EventSender;
+  readonly #loader = new Loader();
+  #routes: ReadonlyMap<number, LoadedRoute> = new Map();
+  #files: FilesFound = new Map();
+  readonly #index: number;
+  readonly #onLent: WorkerOptions["onLent"];
+  #server: Server | null = null;
+  #applied: Promise<unknown> = Promise.resolve();
+
+  constructor({ index, sender, onLent }: WorkerOptions) {
+    this.#index = index;
+    this.#sender = sender;
+    this.#onLent = onLent;
+  }
+
+  noteLent({ route, lender }: Lent): void {
+    this.#server?.noteLent(route, lender);
+  }
+
+  answer<Name extends RequestName>(
+    name: Name,
+    asked: Requests[Name]["asked"],
+  ): Promise<Requests[Name]["answer"]> {
+    return this.#handlers[name](asked);
+  }
+
+  readonly #handlers: Handlers = {
+    start: ({ file, reserve, descriptors }) => {
+      const budget = new DescriptorBudget({ file, reserve, memory: descriptors, isolate: this.#index });
+      const shared = { ownsSocketFiles: this.#index === 0, onLent: this.#onLent };
+      this.#server = new Server({ observe: this.#sender.observe, budget, shared });
+      return Promise.resolve(null);
+    },
+    // One after the other: the last one asked for is the one that stays.
+    apply: (parts) => {
+      const applied = this.#applied.then(() => this.#apply(parts));
+      this.#applied = applied.catch(() => {});
+      return applied;
+    },
+    liveBytes: () => this.#started.liveBytes(),
+    ping: async () => {
+      await this.#started.checkListeners();
+      return null;
+    },
+    drain: (timeoutMs) => this.#started.drain(timeoutMs),
+  };
+
+  get #started(): Server {
+    if (this.#server === null) throw new Error("Cannot serve before it is said where");
+    return this.#server;
+  }
+
+  async #apply(parts: readonly RoutePart[]): Promise<Applied> {
+    const routes: LoadedRoute[] = [];
+    for (const part of parts) routes.push(this.#routes.get(part.revision) ?? await this.#load(part));
+    this.#routes = new Map(parts.map(({ revision }, i) => [revision, routes[i]!]));
+    this.#files = new Map(routes.flatMap(({ files }) => [...files]));
+    return await this.#started.apply(routes);
+  }
+
+  async #load(part: RoutePart): Promise<LoadedRoute> {
+    const { config, loadedAt, sessions, cancels } = part;
+    this.#started.routes.share(config.name, {
+      sessions: new Places(sessions, this.#index),
+      cancels: new Places(cancels, this.#index),
+    });
+    const files = new Snapshot(this.#files, part.files);
+    const loading = await this.#loader.route(config, files, loadedAt);
+    if (loading.ok) return loading.value;
+    throw new Error(loading.problems.map(formatProblem).join("\n"));
+  }
+}

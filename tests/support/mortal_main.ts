@@ -1,0 +1,22 @@
+/**
+ * `pgtls run` with workers that die on demand: `0 exit` on stdin ends worker 0 in that way. The program itself knows
+ * nothing of it: it only starts another module as its workers.
+ */
+import { runProxy } from "../../src/cli/run.ts";
+import { flushLog } from "../../src/observe/log.ts";
+
+const channel = new BroadcastChannel("mortal");
+hear();
+const exitCode = await runProxy({
+  config: Deno.args[0]!,
+  workers: { module: new URL("./mortal_worker.ts", import.meta.url).href, pingIntervalMs: 100 },
+});
+await flushLog();
+Deno.exit(exitCode);
+
+/** One order at a time: a test waits for what comes of it. */
+async function hear(): Promise<void> {
+  for await (const order of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    channel.postMessage(order.trim());
+  }
+}

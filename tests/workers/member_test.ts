@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/closing_lines.ts";
+import { Member, type MemberFailure } from "../../src/workers/member.ts";
+
+Deno.test("Member is answered by its worker, and hears when that has failed to", async () => {
+  await using stage = open(`parentPort.on("message", ({ id, name }) => {
+    if (name === "liveBytes") parentPort.postMessage({ kind: "failed", id, error: "not now" });
+    else parentPort.postMessage({ kind: "answer", id, answer: name });
+  });`);
+  assert.equal(await stage.member.ask("drain", 0), "drain");
+  await assert.rejects(stage.member.ask("liveBytes", null), { message: "not now" });
+});
+
+Deno.test("Member acknowledges every batch of events", async () => {
+  await using stage = open(`
+    let taken = 0;
+    parentPort.on("message", ({ kind, id }) => {
+      if (kind === "taken") taken++;
+      else parentPort.postMessage({ kind: "answer", id, answer: taken });
+    });
+    parentPort.postMessage({ kind: "events", events: [{ event: "one" }, { event: "two" }] });
+    parentPort.postMessage({ kind: "events", events: [{ event: "three" }] });`);
+  assert.equal(await stage.member.ask("drain", 0), 2);
+  assert.deepEqual(stage.events, ["one", "two", "three"]);
+});
+
+for (
+  const [what, source, detail] of [
+    ["throws", `setTimeout(() => { throw new Error("thrown"); });`, /thrown/],
+    ["ends itself", `setTimeout(() => Deno.exit(3));`, /It has ended itself/],
+    ["does not load", `throw new Error("not today");`, /not today/],
+  ] as const
+) {
+  Deno.test(`Member reports a worker that ${what}, once, and answers nobody any more`, async () => {
+    await using stage = open(source);
+    const asked = assert.rejects(stage.member.ask("ping", null));
+    const { detail: told, isHung } = await eventually(stage.failed, "the report");
+    assert.match(told, detail);
+    assert.equal(isHung, false);
+    await asked;
+    await assert.rejects(stage.member.ask("ping", null));
+    assert.equal(stage.failures.length, 1);
+  });
+}
+
+Deno.test("Member reports a worker that does not answer as hung", async () => {
+  await using stage = open("setInterval(() => {}, 1_000)", 1);
+  assert.deepEqual(await eventually(stage.failed, "the report"), {
+    detail: "It has not answered for 15 ms",
+    isHung: true,
+  });
+});
+
+Deno.test("Member does not report a worker that was ended on purpose", async () => {
+  const stage = open("");
+  stage.member.terminate();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(stage.failures, []);
+});
+
+/** A worker in JavaScript that says hello, and then does as told. */
+function open(source: string, pingIntervalMs = 60_000) {
+  const imports = `import { parentPort } from "node:worker_threads";`;
+  const hello = `parentPort.postMessage({ kind: "hello" });`;
+  const failures: MemberFailure[] = [];
+  const events: string[] = [];
+  const failed = Promise.withResolvers<MemberFailure>();
+  const member = new Member({
+    index: 0,
+    module: `data:text/javascript,${encodeURIComponent(`${imports}${source};${hello}`)}`,
+    onEvents: (batch) => events.push(...batch.map(({ event }) => event)),
+    onLent: () => {},
+    onFailed: (failure) => {
+      failures.push(failure);
+      failed.resolve(failure);
+    },
+    pingIntervalMs,
+  });
+  return {
+    member,
+    events,
+    failures,
+    failed: failed.promise,
+    [Symbol.asyncDispose]: () => Promise.resolve(member.terminate()),
+  };
+}
