@@ -1,5 +1,5 @@
 /**
- * Stage 8: two half-duplex copies. The bytes are PostgreSQL's and nobody's business here; only how each stream ends
+ * Stage 9: two half-duplex copies. The bytes are PostgreSQL's and nobody's business here; only how each stream ends
  * so far is watched (session_tail.ts), because a last word of ours fits between two messages and nowhere else.
  */
 

@@ -20,7 +20,7 @@ import { type Leaf, makeCa } from "../support/pki.ts";
 import { startTlsPostgres, type TlsPostgres } from "../support/postgres.ts";
 import { isEvent, listenerKeys, startTestProxy, type TestProxy } from "../support/proxy.ts";
 import { psql } from "../support/psql.ts";
-import { connectRawTls, query } from "../support/raw_client.ts";
+import { connectRaw, connectRawTls, query } from "../support/raw_client.ts";
 import { formatVerifier, makeVerifier, userlistOf } from "../support/scram.ts";
 import {
   logIn,
@@ -30,7 +30,7 @@ import {
   readSuccess,
   startupOf,
 } from "../support/scram_client.ts";
-import { bytesOf } from "../wire/bytes.ts";
+import { bytesOf, GSSENC_REQUEST, SSL_REQUEST } from "../wire/bytes.ts";
 
 const ca = makeCa({ name: "proxy CA" });
 const issue = (): Leaf =>
@@ -253,6 +253,20 @@ Deno.test("What the client sends behind its proof is the backend's, byte for byt
   await readSuccess(client, scram);
   for (let message = await readMessage(client); message.type !== "D"; message = await readMessage(client));
   assert.equal((await readMessage(client)).type, "C");
+  client.end();
+});
+
+Deno.test("A client with a Kerberos ticket asks for GSSAPI first, and logs in all the same", async () => {
+  await using server = await startTlsPostgres({ method: "scram-sha-256" });
+  await using proxy = await startProxy(server, await userlistOf(server));
+  await using tcp = await connectRaw(proxy.ports[0]!);
+  await tcp.send(GSSENC_REQUEST);
+  assert.deepEqual(await tcp.read(1), bytesOf("N"));
+  await tcp.send(SSL_REQUEST);
+  assert.deepEqual(await tcp.read(1), bytesOf("S"));
+  await using client = await tcp.startTls();
+  const binding = { kind: "bound", endPointHash: endPointHash(leaf.der)! } as const;
+  await readSuccess(client, await logIn(client, { password: "secret", binding }));
   client.end();
 });
 
