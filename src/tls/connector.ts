@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { StageError } from "../errors.ts";
 import { ALPN_POSTGRESQL } from "./acceptor.ts";
 import { keepBackPressure } from "./back_pressure.ts";
-import { boundHandshake } from "./handshake_bound.ts";
+import { boundContentless, boundHandshake } from "./handshake_bound.ts";
 
 /** How pgtls presents itself to a TLS server. */
 export interface ConnectorOptions {
@@ -57,6 +57,7 @@ export function connectTls(socket: Socket, options: ConnectorOptions): Promise<T
     secured.on("close", onClose);
     secured.once("secureConnect", () => {
       keepBackPressure(secured);
+      boundContentless(socket, secured);
       settle(() => resolve(secured));
     });
     // An error after the promise is settled must not end the process.

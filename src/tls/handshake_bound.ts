@@ -29,6 +29,7 @@ export function boundHandshake(socket: Socket, exceeded: (error: Error) => void)
 export function boundContentless(raw: Socket, secured: TLSSocket): void {
   let [encrypted, decrypted] = [raw.bytesRead, secured.bytesRead];
   const timer = setInterval(() => {
+    if (raw.destroyed) return release();
     if (secured.bytesRead !== decrypted) [encrypted, decrypted] = [raw.bytesRead, secured.bytesRead];
     if (raw.bytesRead - encrypted > MAX_CONTENTLESS_BYTES) secured.destroy(contentless());
   }, INTERVAL_MS);
