@@ -18,6 +18,7 @@ import { TlsAcceptor } from "../tls/acceptor.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { answerPlainly, serveRequest } from "./http.ts";
 import { MAX_CONNECTIONS } from "./max_connections.ts";
+import { whoGivesWay } from "./room.ts";
 import { Visitor } from "./visitor.ts";
 import { refuseHandshake, WebSockets } from "./websocket.ts";
 
@@ -49,7 +50,8 @@ export class AdminServer {
   readonly #listener: Server;
   readonly #web: WebServer;
   readonly #sockets: WebSockets;
-  readonly #open = new Set<Socket>();
+  /** In the order in which they came. */
+  readonly #open = new Map<Socket, Visitor>();
   readonly #visitors = new WeakMap<Duplex, Visitor>();
   #tls: Tls | null;
   #port = 0;
@@ -127,14 +129,14 @@ export class AdminServer {
     while (this.#open.size > 0 && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open.keys()) socket.destroy();
   }
 
   #accept = (socket: Socket): void => {
     socket.on("error", ignore);
-    if (this.#open.size >= MAX_CONNECTIONS) return void socket.destroy();
-    this.#open.add(socket);
     const visitor = new Visitor(socket);
+    if (this.#open.size >= MAX_CONNECTIONS && !this.#makeRoom(visitor)) return void socket.destroy();
+    this.#open.set(socket, visitor);
     socket.once("close", () => {
       visitor.allow(null);
       this.#open.delete(socket);
@@ -144,6 +146,14 @@ export class AdminServer {
       this.#report(error);
     });
   };
+
+  #makeRoom({ address }: Visitor): boolean {
+    const leaving = whoGivesWay([...this.#open.values()], { address, now: performance.now() });
+    if (leaving === null) return false;
+    this.#open.delete(leaving.socket);
+    leaving.end("gave way");
+    return true;
+  }
 
   /** Brings the connection to the web server, with what is known of its client. */
   async #admit(socket: Socket, visitor: Visitor): Promise<void> {

@@ -57,6 +57,18 @@ Deno.test("a TLS session begun where nobody asks for a certificate opens no admi
   }
 });
 
+Deno.test("strangers who occupy every connection give way to a probe", async () => {
+  await using proxy = await startMutual();
+  const strangers = Array.from({ length: 40 }, () => {
+    const socket = connect({ host: "127.0.0.1", port: proxy.adminPort, localAddress: "127.0.0.2" });
+    return socket.on("error", () => {});
+  });
+  await Promise.all(strangers.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+  const options = { ca: ca.certPem, leaf: alice };
+  for (let i = 0; i < 3; i++) assert.equal((await ask(proxy.adminPort, "/livez", options)).status, 200);
+  for (const socket of strangers) socket.destroy();
+});
+
 Deno.test("a PostgreSQL client or plain HTTP on the TLS admin port gets no further than the handshake", async () => {
   await using proxy = await startMutual();
   for (const bytes of ["GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", "\0\0\0\x08\x04\xd2\x16\x2f"]) {
