@@ -31,4 +31,3 @@ await import("./bytes_survive_back_pressure_test.ts");
 await import("./lost_connection_test.ts");
 await import("./drain_test.ts");
 await import("./idle_timeout_test.ts");
-await import("./sessions_share_no_bytes_test.ts");
