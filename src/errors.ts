@@ -47,6 +47,8 @@ export interface Problem {
   readonly route?: string;
   /** Action, object, state, and what was expected; sentence case, no final period. */
   readonly message: string;
+  /** A warning that something runs out soon; absent = anything else. */
+  readonly kind?: "expiring";
 }
 
 /** The operator's configuration cannot be used. Carries every problem found, in file order. */

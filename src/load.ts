@@ -5,7 +5,7 @@ import type { Userlist } from "./auth/userlist.ts";
 import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import { readConfigFile } from "./config/load.ts";
 import { type FileReader, type FilesFound, Snapshot } from "./config/snapshot.ts";
-import type { AdminConfig, Config, RouteConfig } from "./config/types.ts";
+import type { AdminConfig, Config, RouteConfig, TableFiles } from "./config/types.ts";
 import { ConfigError, type Problem } from "./errors.ts";
 import { loadApp } from "./scope/load_app.ts";
 import type { App } from "./scope/types.ts";
@@ -52,7 +52,7 @@ export interface Loaded {
  */
 export async function load(file: string, loader: Loader = new Loader()): Promise<Loaded> {
   const files = new Snapshot();
-  const config = loader.config(file, files);
+  const config = await loader.config(file, files);
   const admin = config.admin && await loader.admin(config.admin, files);
   const routes: Loading<LoadedRoute>[] = [];
   for (const route of config.routes) routes.push(await loader.route(route, files));
@@ -73,13 +73,17 @@ export class Loader {
   readonly #users = new UserlistLoader();
 
   /** @throws {ConfigError} With every problem, those of the files it names among them. */
-  config(file: string, files: FileReader): Config {
+  async config(file: string, files: FileReader): Promise<Config> {
     const reading = readConfigFile(file, files);
     if (reading.config !== null) return reading.config;
     const problems = [this.#material, this.#users].flatMap((loader) =>
       loader.problems(reading.files, { files })
     );
-    throw new ConfigError(file, [...reading.problems, ...problems]);
+    throw new ConfigError(file, [
+      ...reading.problems,
+      ...problems,
+      ...await appProblems(reading.files, files),
+    ]);
   }
 
   /**
@@ -116,6 +120,18 @@ export function pathsOf(config: RouteConfig | AdminConfig): string[] {
   if (!("backend" in config)) return filesOfAdmin(config).map(({ path }) => path);
   const system = config.backend.rootCa === "system" ? systemBundlePaths() : [];
   return [...filesOfRoute(config).map(({ path }) => path), ...system];
+}
+
+/** What is wrong with the apps of a configuration that is wrong itself. */
+async function appProblems(tables: readonly TableFiles[], files: FileReader): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const table of tables) {
+    if (!("app" in table)) continue;
+    const { path, ...place } = table.place;
+    const problem = (message: string) => problems.push({ path: `${path}.app`, ...place, message });
+    await loadApp(table.app, files).catch((error: Error) => problem(error.message));
+  }
+  return problems;
 }
 
 async function loadAppOf(

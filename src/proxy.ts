@@ -5,14 +5,16 @@
 
 import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/max_connections.ts";
 import { BackendProbes } from "./backend_probes.ts";
+import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import type { Config } from "./config/types.ts";
 import { ConfigError, type Problem } from "./errors.ts";
 import { load, type Loaded, Loader } from "./load.ts";
-import type { Observer } from "./observe/events.ts";
+import type { Observer, PgtlsEvent } from "./observe/events.ts";
 import { loadedCertificates } from "./observe/loaded_certificates.ts";
 import { startLog } from "./observe/log.ts";
 import type { Observation } from "./observe/observation.ts";
 import type { ReloadState } from "./observe/reload_state.ts";
+import { warningEvent } from "./observe/warnings.ts";
 import { Reloader } from "./reload/reloader.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { Server } from "./server.ts";
@@ -56,9 +58,13 @@ export class RunningProxy {
     const { observe } = proxy;
     if (loaded.admin !== null) await proxy.#observed();
     observe({ event: "config.loaded", file: loaded.config.file, routes: loaded.routes.length });
-    for (const problem of loaded.warnings) observe({ event: "config.warning", problem });
+    for (const event of tlsLoaded(loaded)) observe(event);
+    for (const problem of loaded.warnings) observe(warningEvent(problem));
     try {
       const { problems, events } = await proxy.#apply(loaded);
+      for (const { path, route = null, message: detail } of problems) {
+        if (path.endsWith("bind_address")) observe({ event: "listener.failed", route, detail });
+      }
       if (problems.length > 0) throw new ConfigError(loaded.config.file, problems);
       for (const event of events) observe(event);
     } catch (error) {
@@ -201,6 +207,16 @@ export class RunningProxy {
   }
 }
 
+/** What has been read and checked for TLS, part by part. */
+function tlsLoaded({ admin, routes }: Loaded): PgtlsEvent[] {
+  const ofAdmin = admin === null ? [] : [{ route: null, named: filesOfAdmin(admin.config) }];
+  const ofRoutes = routes.map(({ config }) => ({ route: config.name, named: filesOfRoute(config) }));
+  return [...ofAdmin, ...ofRoutes].flatMap(({ route, named }) => {
+    const files = named.filter(({ key }) => TLS_KEY.test(key)).map(({ path }) => path);
+    return files.length === 0 ? [] : [{ event: "tls.loaded", route, files } as const];
+  });
+}
+
 /** In this isolate, or in as many workers as are wanted. */
 function openServing(
   { workers, file, admin }: Config,
@@ -216,6 +232,9 @@ function openServing(
 function startLogOf({ logLevel, logFormat }: Config): Observer {
   return startLog({ level: logLevel, format: logFormat });
 }
+
+/** Keys whose files are about TLS: neither an app nor a password file. */
+const TLS_KEY = /_(cert|key|ca|crl)$/;
 
 // Each takes tens of megabytes, and PostgreSQL behind them has to be as quick.
 const MAX_AUTO_WORKERS = 8;

@@ -282,6 +282,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "config/snapshot",
       "config/route_conflicts",
       "observe/reload_state",
+      "observe/warnings",
       "errors",
     ],
     types: ["config/types", "observe", "tls/material"],

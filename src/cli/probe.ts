@@ -43,6 +43,7 @@ function whatClientsSee(route: ProbedRoute): string[] {
   const lines = [CLIENT_SIDE[String(listener.mtls)] ?? ""];
   if (!listener.tlsEnabled) lines[0] = "clients: plaintext only, TLS is answered with N";
   else if (listener.unsafeAllowPlaintext) {
+    lines[0] = lines[0]!.replace("TLS required", "TLS offered");
     lines.push("clients that do not ask for TLS are relayed in plaintext");
   }
   return [...lines, ...whatPasswordsDo(route)];

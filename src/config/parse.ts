@@ -5,7 +5,7 @@
  * (`rules.ts`) and between routes (`route_conflicts.ts`) run on what could be read.
  */
 
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { TcpAddress } from "./address.ts";
 import { authFiles, backendFiles, buildConfig, defaultRouteName, listenerFiles } from "./build.ts";
@@ -124,7 +124,10 @@ function readRoute(raw: unknown, index: number, findings: Findings): RouteSketch
   }
   const place = { path, route: nameOf(raw) ?? name };
   const subtables = ["listener", "backend", "auth", "allow"];
-  checkRoute(readTable(routeKeys, raw, { place, problems, subtables }));
+  const route = readTable(routeKeys, raw, { place, problems, subtables });
+  checkRoute(route);
+  const { app } = route.values;
+  if (app !== undefined) findings.files.push({ place, app: resolve(findings.folder, app) });
   const context = { ...findings, place };
   const listener = readListener(raw, context);
   const backend = readBackend(raw, context);

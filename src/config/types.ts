@@ -142,4 +142,5 @@ export type TableFiles =
     | { readonly listener: ListenerFiles }
     | { readonly backend: BackendFiles }
     | { readonly auth: AuthFiles }
+    | { readonly app: string }
   );

@@ -249,6 +249,8 @@ export class Progress {
       this.#emit({ event: "peer.rejected", code: cause.code, detail: cause.message });
     }
     const { reason, answer, detail } = failure;
+    const failed = FAILED_STEPS[this.#state];
+    if (failed !== undefined && !DEPARTURES.has(reason)) this.#emit({ event: failed, reason, detail });
     if (reason === "rule_denied") this.#emit({ event: "rule.denied", detail });
     if (reason === "app_failed") this.#emit({ event: "app.failed", detail });
     if (reason === "app_rejected" && answer) {
@@ -350,6 +352,13 @@ function encodeLastWords({ alert, answer }: Failure): Uint8Array | null {
   if (alert !== undefined) return encodeAlert(alert);
   return answer && encodeErrorResponse({ severity: "FATAL", ...answer });
 }
+
+/** What did not come about when a connection ends in this state. */
+const FAILED_STEPS: Partial<Record<State, "negotiation.failed" | "handshake.failed">> = {
+  accepted: "negotiation.failed",
+  negotiated: "handshake.failed",
+  routed: "handshake.failed",
+};
 
 const DEPARTURES: ReadonlySet<CloseReason> = new Set([
   "client_closed",

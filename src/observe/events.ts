@@ -22,6 +22,8 @@ export interface ConnectionFields {
 export type PgtlsEvent =
   | { readonly event: "config.loaded"; readonly file: string; readonly routes: number }
   | { readonly event: "config.warning"; readonly problem: Problem }
+  /** A certificate that pgtls shows has to be renewed soon. */
+  | { readonly event: "tls.expiring"; readonly problem: Problem }
   | { readonly event: "server.started"; readonly version: string; readonly workers: number }
   | { readonly event: "server.draining"; readonly connections: number; readonly drain_timeout_ms: number }
   | { readonly event: "server.stopped"; readonly connections_cut: number }
@@ -58,6 +60,13 @@ export type PgtlsEvent =
     readonly problems: readonly Problem[];
   }
   | {
+    /** Certificates, keys, CA bundles and CRLs have been read and checked at the start. */
+    readonly event: "tls.loaded";
+    /** `null`: the admin server. */
+    readonly route: string | null;
+    readonly files: readonly string[];
+  }
+  | {
     readonly event: "tls.reloaded";
     /** `null`: the admin server. */
     readonly route: string | null;
@@ -77,6 +86,12 @@ export type PgtlsEvent =
     readonly route: string;
     readonly address: string;
     readonly backend: string;
+  }
+  | {
+    /** At the start: nothing is served then. */
+    readonly event: "listener.failed";
+    readonly route: string | null;
+    readonly detail: string;
   }
   | {
     readonly event: "connection.refused";
@@ -104,6 +119,12 @@ export type PgtlsEvent =
     readonly transport: "requested_tls" | "direct_tls" | "plaintext";
   }
   | ConnectionFields & {
+    /** Before the first byte of TLS. */
+    readonly event: "negotiation.failed";
+    readonly reason: CloseReason;
+    readonly detail: string;
+  }
+  | ConnectionFields & {
     readonly event: "route.chosen";
     /** The server name that chose it; `null` if there was none, or no need to look. */
     readonly server_name: string | null;
@@ -113,6 +134,11 @@ export type PgtlsEvent =
     readonly tls: TlsFacts | null;
     /** Since the route was chosen. */
     readonly duration_ms: number;
+  }
+  | ConnectionFields & {
+    readonly event: "handshake.failed";
+    readonly reason: CloseReason;
+    readonly detail: string;
   }
   | ConnectionFields & {
     readonly event: "peer.verified";

@@ -10,12 +10,14 @@ import type { PgtlsEvent } from "./events.ts";
  */
 export function levelOf(event: PgtlsEvent): LogLevel {
   switch (event.event) {
+    case "listener.failed":
     case "server.failed":
     case "app.failed":
     case "worker.failed":
       return "error";
     case "events.dropped":
     case "config.warning":
+    case "tls.expiring":
     case "config.reload_failed":
     case "tls.reload_failed":
     case "connection.refused":
@@ -30,6 +32,7 @@ export function levelOf(event: PgtlsEvent): LogLevel {
       return event.reason === "client_closed" && event.bytes_from_client === 0 ? "debug" : "info";
     case "config.loaded":
     case "config.reloaded":
+    case "tls.loaded":
     case "tls.reloaded":
     case "server.started":
     case "worker.started":

@@ -39,6 +39,8 @@ export class Metrics {
   readonly #relayBytes: RelayBytes;
   /** Connections that are not counted yet because their route is not known yet. */
   readonly #unrouted = new Set<string>();
+  /** Routes whose counters are there. */
+  readonly #begun = new Set<string>();
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
@@ -74,6 +76,7 @@ export class Metrics {
     const counters = this.#counters;
     if ("connection" in event) this.#countRouted(event.connection, event.route, event.event);
     const route = ("route" in event ? event.route : null) ?? "";
+    if (route !== "") this.#startAtZero(route);
     switch (event.event) {
       case "connection.refused":
         return counters.turnedAway.inc({ route }, event.count);
@@ -122,17 +125,31 @@ export class Metrics {
     this.#counters.connections.inc({ route: route ?? "" });
   }
 
+  /** A rate over a counter that comes into being with its first event misses that event. Before any other is counted. */
+  #startAtZero(route: string): void {
+    if (this.#begun.has(route)) return;
+    this.#begun.add(route);
+    const counters = this.#counters;
+    counters.connections.inc({ route }, 0);
+    counters.turnedAway.inc({ route }, 0);
+    counters.closed.inc({ route, reason: "client_closed" }, 0);
+    for (const direction of ["from_client", "from_backend"]) counters.relayBytes.inc({ route, direction }, 0);
+    for (const decision of Object.values(DECISIONS)) counters.decisions.inc({ route, decision }, 0);
+    for (const encrypted of ["true", "false"]) counters.cancels.inc({ route, encrypted }, 0);
+    counters.connectionSeconds.zero({ route });
+    counters.handshakeSeconds.zero({ route });
+    counters.backendConnectSeconds.zero({ route });
+  }
+
   #setGauges(): void {
     const { connections, certificates, routes, reloadState, workers } = this.#sources;
     const { open, limit, notAfter: ends, ...gauges } = this.#gauges;
     open.reset();
     limit.reset();
     for (const { name: route, limit: sessions } of routes()) {
+      this.#startAtZero(route);
       open.set({ route }, 0);
       limit.set({ route }, sessions);
-      for (const direction of ["from_client", "from_backend"]) {
-        this.#counters.relayBytes.inc({ route, direction }, 0);
-      }
     }
     for (const { route } of connections.open.values()) open.inc({ route: route ?? "" });
     ends.reset();

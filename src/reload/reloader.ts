@@ -9,6 +9,7 @@ import type { Config } from "../config/types.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import { type Loaded, type LoadedRoute, type Loader, pathsOf } from "../load.ts";
 import type { Observer } from "../observe/events.ts";
+import { warningEvent } from "../observe/warnings.ts";
 import { freshlyLoaded, type ReloadProblem, type ReloadState } from "../observe/reload_state.ts";
 import { changesOf, compose, without } from "./changes.ts";
 import { type Decision, Parts } from "./parts.ts";
@@ -67,7 +68,7 @@ export class Reloader {
       const files = new Snapshot(this.#files);
       const { file } = this.#loaded.config;
       try {
-        await this.#take(this.#options.loader.config(file, files), { files, isAsked: true });
+        await this.#take(await this.#options.loader.config(file, files), { files, isAsked: true });
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
         this.#refuse(error.problems);
@@ -173,7 +174,7 @@ export class Reloader {
     for (const { part, name, outcome, files, warnings } of decisions) {
       if (outcome !== "loaded" || !served.has(part)) continue;
       if (files.length > 0) observe({ event: "tls.reloaded", route: name, files });
-      for (const problem of warnings) observe({ event: "config.warning", problem });
+      for (const problem of warnings) observe(warningEvent(problem));
     }
     for (const { route = null, file, message } of this.#parts.takeNews()) {
       observe({ event: "tls.reload_failed", route, file, detail: message });

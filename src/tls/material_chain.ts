@@ -127,7 +127,10 @@ function checkDates({ label, fields, isRoot }: OwnCertificate, file: PemFile, op
     const say = isRoot ? report.warning : report.problem;
     say(`Cannot use file "${file.path}": ${label} expired on ${showTime(notAfter)}, now is ${showTime(now)}`);
   } else if (notAfter - now < SOON_MS) {
-    report.warning(`File "${file.path}" has to be renewed: ${label} expires on ${showTime(notAfter)}`);
+    report.warning(
+      `File "${file.path}" has to be renewed: ${label} expires on ${showTime(notAfter)}`,
+      "expiring",
+    );
   }
 }
 

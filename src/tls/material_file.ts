@@ -10,7 +10,7 @@ export interface Report {
   /** The material cannot be used. */
   problem(message: string): void;
   /** It can, but somebody should know. */
-  warning(message: string): void;
+  warning(message: string, kind?: "expiring"): void;
 }
 
 /** A PEM file, taken apart. */
@@ -52,7 +52,7 @@ export function reportAt(
 ): Report {
   return {
     problem: (message) => lists.problems.push({ ...place, message }),
-    warning: (message) => lists.warnings.push({ ...place, message }),
+    warning: (message, kind) => lists.warnings.push({ ...place, message, ...(kind && { kind }) }),
   };
 }
 

@@ -28,7 +28,7 @@ Deno.test("pgtls run serves psql, and SIGTERM drains it to exit code 0", async (
   const { code, stderr } = await stopped;
   assert.equal(code, 0, stderr);
   const events = stderr.trim().split("\n").map((line) => JSON.parse(line).event);
-  assert.deepEqual(events.slice(0, 3), ["config.loaded", "listener.bound", "server.started"]);
+  assert.deepEqual(events.slice(0, 4), ["config.loaded", "tls.loaded", "listener.bound", "server.started"]);
   assert.deepEqual(events.filter((name) => name.startsWith("server.")), [
     "server.started",
     "server.draining",

@@ -78,6 +78,16 @@ Deno.test("pgtls run and check name every app that cannot be used, with route an
   }
 });
 
+Deno.test("pgtls check names the apps that cannot be used beside the mistakes of the configuration itself", async () => {
+  await using files = await configFolder({ "gone.ts": null, "throws.ts": MISTAKES["throws.ts"][0] });
+  await Deno.writeTextFile(files.config, `log_leve = "info"\n${await Deno.readTextFile(files.config)}`);
+  const { code, stderr } = await pgtls("check", "-c", files.config);
+  assert.equal(code, 2);
+  assert.match(stderr, /^Cannot use config ".*": 3 problems\n {2}log_leve: /);
+  assert.match(stderr, /\n {2}proxy\[0\]\.app \(route "gone\.ts"\): Cannot read file/);
+  assert.match(stderr, /\n {2}proxy\[1\]\.app \(route "throws\.ts"\): Cannot load app/);
+});
+
 Deno.test("an app that says it cannot start keeps pgtls from listening", async () => {
   const app = `export default async (scope, receive, send) => {
     if (scope.type === "lifespan") await send({ type: "lifespan.startup.failed", message: "no policy server" });

@@ -15,6 +15,42 @@ Deno.test("Metrics are an exposition in which every pgtls metric is documented w
   assert.deepEqual(documented, [...new Set(documented)]);
 });
 
+Deno.test("Metrics of a configured route are there at zero before its first client, so that no rate misses it", async () => {
+  const seen = await observed().scrape();
+  const route = { route: "orders" };
+  const zeros: readonly (readonly [string, Record<string, string>])[] = [
+    ["pgtls_connections_open", {}],
+    ["pgtls_connections_total", {}],
+    ["pgtls_connections_closed_total", { reason: "client_closed" }],
+    ["pgtls_connections_turned_away_total", {}],
+    ["pgtls_relay_bytes_total", { direction: "from_client" }],
+    ["pgtls_relay_bytes_total", { direction: "from_backend" }],
+    ["pgtls_cancel_requests_total", { encrypted: "true" }],
+    ["pgtls_handshake_seconds_count", {}],
+    ["pgtls_backend_connect_seconds_count", {}],
+    ["pgtls_connection_seconds_count", {}],
+    ...["accepted", "rejected", "failed", "rule_denied"].map((decision) =>
+      ["pgtls_app_decisions_total", { decision }] as const
+    ),
+  ];
+  const all = [...seen.values()].flatMap(({ samples }) => samples);
+  for (const [name, labels] of zeros) {
+    const wanted = Object.entries({ ...route, ...labels });
+    const found = all.filter((sample) =>
+      sample.name === name && wanted.every(([label, value]) => sample.labels[label] === value)
+    );
+    assert.deepEqual(found.map(({ value }) => value), [0], name);
+  }
+});
+
+Deno.test("Metrics keep what was counted before the first scrape", async () => {
+  const { observation, scrape } = observed();
+  lifeOf("c-1").forEach(observation.observe);
+  const seen = await scrape();
+  assert.equal(valueOf(seen, "pgtls_handshake_seconds_count", { route: "orders" }), 1);
+  assert.equal(valueOf(seen, "pgtls_connection_seconds_count", { route: "orders" }), 1);
+});
+
 Deno.test("Metrics count a session by route, and forget nothing when it closes", async () => {
   const { observation, scrape } = observed();
   const life = lifeOf("c-1");

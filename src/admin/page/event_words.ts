@@ -70,6 +70,8 @@ const WORDS = new Map<string, (event: EventJson) => string | undefined>([
   ["proxy_header.received", ({ proxy }) => `load balancer ${proxy} names the client`],
   ["negotiation.completed", ({ transport }) => TRANSPORTS.get(transport)],
   ["handshake.completed", ({ tls }) => describeTls(tls)],
+  ["negotiation.failed", ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`],
+  ["handshake.failed", ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`],
   ["peer.verified", ({ identity }) => `certificate checked: ${identity}`],
   ["peer.rejected", ({ code, detail }) => `${detail} (${code})`],
   [
@@ -93,6 +95,9 @@ const WORDS = new Map<string, (event: EventJson) => string | undefined>([
   ["app.rejected", ({ message, detail }) => `app refuses: ${detail ?? message}`],
   ["app.failed", ({ detail }) => `app failed: ${detail}`],
   ["config.warning", ({ problem }) => describeProblem(problem)],
+  ["tls.expiring", ({ problem }) => describeProblem(problem)],
+  ["tls.loaded", ({ files }) => `files in use: ${Array.isArray(files) ? files.join(", ") : ""}`],
+  ["listener.failed", ({ detail }) => `cannot listen: ${detail}`],
   ["config.reloaded", describeReload],
   ["config.reload_failed", ({ problems }) => `nothing changed: ${describeProblems(problems)}`],
   ["tls.reloaded", ({ files }) => `new files in use: ${Array.isArray(files) ? files.join(", ") : ""}`],

@@ -1195,6 +1195,14 @@ var WORDS2 = /* @__PURE__ */ new Map([
     ({ tls }) => describeTls(tls)
   ],
   [
+    "negotiation.failed",
+    ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`
+  ],
+  [
+    "handshake.failed",
+    ({ reason, detail }) => `${describeReason(String(reason)).title}: ${detail}`
+  ],
+  [
     "peer.verified",
     ({ identity }) => `certificate checked: ${identity}`
   ],
@@ -1237,6 +1245,18 @@ var WORDS2 = /* @__PURE__ */ new Map([
   [
     "config.warning",
     ({ problem }) => describeProblem(problem)
+  ],
+  [
+    "tls.expiring",
+    ({ problem }) => describeProblem(problem)
+  ],
+  [
+    "tls.loaded",
+    ({ files }) => `files in use: ${Array.isArray(files) ? files.join(", ") : ""}`
+  ],
+  [
+    "listener.failed",
+    ({ detail }) => `cannot listen: ${detail}`
   ],
   [
     "config.reloaded",
