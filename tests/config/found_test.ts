@@ -15,10 +15,23 @@ Deno.test("describeFound shows short plain text and names everything else by kin
     "a string of 3 characters",
     "the number 3",
     "true",
-    "a list",
+    "an empty list",
     "a table",
     "a date",
     "an empty value",
+  ]);
+});
+
+Deno.test("describeFound shows a short list of texts, and never what may be secret in it", () => {
+  const lists = [["10.0.0.0/33", "banana"], ["ok", "postgres://u:p@h"], ["a", 1], Array(9).fill("a"), [[
+    "a",
+  ]]];
+  assert.deepEqual(lists.map(describeFound), [
+    'the list ["10.0.0.0/33", "banana"]',
+    'the list ["ok", a string of 16 characters]',
+    "a list",
+    "a list",
+    "a list",
   ]);
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { describeFound } from "../../src/config/found.ts";
 import { formatProblem } from "../../src/errors.ts";
 import { ADDRESS, BACKEND, BIND, CERT, type Lines, LISTENER, problemsOf, toml } from "./config_support.ts";
 
@@ -22,7 +23,7 @@ const CASES: readonly Case[] = [
   [
     "a key has the wrong type",
     { top: "log_format = []" },
-    'log_format: Cannot use a list: expected one of "auto", "text", "json"',
+    'log_format: Cannot use an empty list: expected one of "auto", "text", "json"',
   ],
   [
     "workers is neither auto nor 1 to 64",
@@ -114,7 +115,7 @@ const CASES: readonly Case[] = [
   [
     "a list of a rule is empty",
     { more: "[[proxy.allow]]\nusers = []" },
-    "proxy[0].allow[0].users: Cannot use a list: expected a text, a /regex/, or a list of them that is not empty",
+    "proxy[0].allow[0].users: Cannot use an empty list: expected a text, a /regex/, or a list of them that is not empty",
   ],
   [
     "a key of a rule is misspelt",
@@ -129,7 +130,7 @@ const CASES: readonly Case[] = [
   [
     "a rule holds a regex that is none",
     { more: '[[proxy.allow]]\nusers = ["a", "/(/"]' },
-    "proxy[0].allow[0].users: Cannot use a list: expected a regex that can be read (Unterminated group)",
+    'proxy[0].allow[0].users: Cannot use the list ["a", "/(/"]: expected a regex that can be read (Unterminated group)',
   ],
   [
     "a rule holds a regex that could take forever",
@@ -146,7 +147,7 @@ const CASES: readonly Case[] = [
   [
     "a rule holds a range with bits behind its prefix",
     { more: '[[proxy.allow]]\nclient_address = ["10.0.0.1/8"]' },
-    'proxy[0].allow[0].client_address: Cannot use a list: expected an IP address or range such as "10.0.0.0/8", ' +
+    'proxy[0].allow[0].client_address: Cannot use the list ["10.0.0.1/8"]: expected an IP address or range such as "10.0.0.0/8", ' +
     "without bits set behind the prefix",
   ],
   [
@@ -339,7 +340,9 @@ const CASES: readonly Case[] = [
   ...["10.0.0.1", "::1", "*", "a.*.com", "*.1.2.3.4", "a.com.", "a:5432", ""].map((name): Case => [
     `server_names has ${JSON.stringify(name)}`,
     { listener: `${LISTENER}\nserver_names = ["a.b", "${name}"]` },
-    `${l}.server_names: Cannot use a list: expected a list of DNS names such as "db1.example.com" or "*.example.com"`,
+    `${l}.server_names: Cannot use the list ["a.b", ${
+      describeFound(name)
+    }]: expected a list of DNS names such as "db1.example.com" or "*.example.com"`,
   ]),
   [
     "server_names names one server twice",
@@ -353,7 +356,9 @@ const CASES: readonly Case[] = [
   ...["10.0.0.1/8", "10.0.0.0/33", "lb.internal", ""].map((range): Case => [
     `proxy_protocol_from has ${JSON.stringify(range)}`,
     { listener: `${LISTENER}\nproxy_protocol_from = ["${range}"]` },
-    `${l}.proxy_protocol_from: Cannot use a list: expected a list of IP ranges such as "10.0.0.0/8" or "2001:db8::/32", ` +
+    `${l}.proxy_protocol_from: Cannot use the list [${
+      describeFound(range)
+    }]: expected a list of IP ranges such as "10.0.0.0/8" or "2001:db8::/32", ` +
     "without bits set behind the prefix",
   ]),
   [
