@@ -13,8 +13,8 @@ import type { Send, SendEvent, WebsocketReceive, WebsocketSend } from "../scope/
 export interface ConversationOptions {
   /** Completes the handshake. */
   readonly upgrade: (subprotocol: string | undefined) => Promise<WebSocket>;
-  /** Refuses it. */
-  readonly refuse: () => void;
+  /** Refuses it, with an HTTP status. */
+  readonly refuse: (status: number) => void;
   /** Told when the client was dropped because it did not read. */
   readonly onDropped: () => void;
   /** Milliseconds between two pings. */
@@ -50,8 +50,12 @@ export class Conversation {
         return await this.#write(event);
       case "websocket.close":
         if (this.state === "closed") throw new Error("Cannot close a WebSocket twice");
-        if (this.state === "connecting") this.#options.refuse();
+        if (this.state === "connecting") this.#options.refuse(FORBIDDEN);
         return this.close(event.code ?? NORMAL, event.reason);
+      case "websocket.http.response.start":
+        if (this.state !== "connecting") throw new Error(`Cannot refuse: the WebSocket is ${this.state}`);
+        this.#options.refuse(event.status);
+        return this.close(NORMAL);
       default:
         throw new TypeError(`Cannot send "${(event as { type: unknown }).type}" on a WebSocket`);
     }
@@ -124,6 +128,9 @@ function ping(socket: WebSocket, intervalMs: number): () => void {
   }, intervalMs);
   return () => clearInterval(timer);
 }
+
+/** ASGI: what a `close` before `accept` is to the client. */
+const FORBIDDEN = 403;
 
 // RFC 6455 section 7.4.1.
 export const NORMAL = 1000;

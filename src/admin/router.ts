@@ -74,7 +74,9 @@ async function converse(
   endpoints: ReadonlyMap<string, Endpoint>,
   { receive, send }: { readonly receive: Receive<WebsocketReceive>; readonly send: Send },
 ): Promise<void> {
-  const handler = endpoints.get(scope.path)?.websocket;
+  const endpoint = endpoints.get(scope.path);
+  if (endpoint === undefined) return await send({ type: "websocket.http.response.start", status: 404 });
+  const handler = endpoint.websocket;
   if (handler === undefined) return await send({ type: "websocket.close" });
   await handler(scope, receive, send);
 }

@@ -30,7 +30,8 @@ export function websocketScope(request: IncomingMessage, peer: Peer): WebsocketS
   if (common === null) return null;
   const offered = valuesOf(common.headers, "sec-websocket-protocol").join(",");
   const subprotocols = offered.split(",").map((name) => name.trim()).filter((name) => name !== "");
-  return { ...common, type: "websocket", scheme: peer.tls ? "wss" : "ws", subprotocols };
+  const extensions = Object.freeze({ ...common.extensions, "websocket.http.response": {} });
+  return { ...common, type: "websocket", scheme: peer.tls ? "wss" : "ws", subprotocols, extensions };
 }
 
 /** The values of every header of this name, which is in lower case. */

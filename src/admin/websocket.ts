@@ -1,7 +1,7 @@
 /** WebSockets, each through an app: from the handshake to the end, and what is done with apps that misbehave. */
 
 import type { Buffer } from "node:buffer";
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { App, Receive } from "../scope/types.ts";
@@ -57,7 +57,7 @@ export class WebSockets {
     if (this.#open.size >= MAX_OPEN || ofClient.length >= MAX_OF_CLIENT) return refuseHandshake(socket, 503);
     const conversation = new Conversation({
       upgrade: (subprotocol) => this.#upgrade(handshake, subprotocol),
-      refuse: () => refuseHandshake(socket, 403),
+      refuse: (status) => refuseHandshake(socket, status),
       ...this.#options,
     });
     this.#open.set(conversation, client);
@@ -97,17 +97,10 @@ export class WebSockets {
 }
 
 /** Answers a WebSocket handshake with anything but a WebSocket. */
-export function refuseHandshake(socket: Duplex, status: keyof typeof STATUS_TEXTS): void {
-  const head = `HTTP/1.1 ${status} ${STATUS_TEXTS[status]}`;
+export function refuseHandshake(socket: Duplex, status: number): void {
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`;
   socket.end(`${head}\r\nConnection: close\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n`);
 }
-
-const STATUS_TEXTS = {
-  400: "Bad Request",
-  403: "Forbidden",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-};
 
 // Of all clients, and of one address: each may hold a megabyte that it has not read (conversation.ts).
 const MAX_OPEN = 16;

@@ -30,6 +30,8 @@ export interface Versions {
 export interface Extensions {
   /** Present if and only if this connection is TLS. */
   readonly tls?: TlsRecord;
+  /** Of `websocket` scopes: the handshake may be refused with an HTTP status of the app's choice. */
+  readonly "websocket.http.response"?: Readonly<Record<string, never>>;
 }
 
 /** Address and port; of a unix socket, its path (or `""`) and 0. */
@@ -157,11 +159,15 @@ export type WebsocketReceive =
   | { readonly type: "websocket.receive"; readonly text?: string; readonly bytes?: Uint8Array }
   | { readonly type: "websocket.disconnect"; readonly code: number; readonly reason: string };
 
-/** `accept` or `close` first; a `close` before `accept` refuses the handshake with 403. */
+/**
+ * `accept`, `close` or `http.response.start` first; a `close` before `accept` refuses the handshake with 403, a response
+ * with its status (the extension `websocket.http.response` of ASGI; there is no body).
+ */
 export type WebsocketSend =
   | { readonly type: "websocket.accept"; readonly subprotocol?: string }
   | { readonly type: "websocket.send"; readonly text?: string; readonly bytes?: Uint8Array }
-  | { readonly type: "websocket.close"; readonly code?: number; readonly reason?: string };
+  | { readonly type: "websocket.close"; readonly code?: number; readonly reason?: string }
+  | { readonly type: "websocket.http.response.start"; readonly status: number };
 
 /** Start and end of the process. */
 export type LifespanReceive =

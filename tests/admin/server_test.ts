@@ -258,6 +258,21 @@ Deno.test("AdminServer drops a WebSocket that does not answer pings, and keeps o
 const SOCKETS: Readonly<Record<string, readonly [app: App, opened: number, closed: number, errors: number]>> =
   {
     "closes before accepting": [(_scope, _receive, send) => send({ type: "websocket.close" }), 403, 0, 0],
+    "refuses with a status of its own": [
+      (_scope, _receive, send) => send({ type: "websocket.http.response.start", status: 404 }),
+      404,
+      0,
+      0,
+    ],
+    "refuses what it has accepted": [
+      async (_scope, _receive, send) => {
+        await send({ type: "websocket.accept" });
+        await send({ type: "websocket.http.response.start", status: 404 });
+      },
+      101,
+      1011,
+      1,
+    ],
     "returns without accepting": [() => {}, 500, 0, 1],
     "throws before accepting": [() => Promise.reject(new Error("no")), 500, 0, 1],
     "answers with HTTP": [(_scope, _receive, send) => send(START), 500, 0, 1],

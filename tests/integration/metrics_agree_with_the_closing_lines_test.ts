@@ -162,6 +162,8 @@ Deno.test("paths and methods that are none get 404, 405 with Allow, or 426", asy
   assert.equal((await ask(port, "/events")).status, 426);
   using nowhere = openSocket(port, "/metrics");
   assert.equal(await nowhere.opened, 403);
+  using unknown = openSocket(port, "/nowhere");
+  assert.equal(await unknown.opened, 404);
   using unlevel = openSocket(port, "/events?level=loud");
   assert.equal(await unlevel.closed, 1008);
   const answer = await ask(port, "/metrics");
