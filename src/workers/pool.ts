@@ -80,17 +80,21 @@ export class WorkerPool implements Serving {
     return new Map(all.flatMap((bytes) => [...bytes]));
   }
 
-  /** The first call starts the workers, unless something cannot be bound. */
+  /**
+   * The first call starts the workers: they are there before an address is tried out, so that as little time as can be
+   * passes until they listen on it themselves.
+   */
   async apply(wanted: readonly LoadedRoute[]): Promise<Applied> {
+    const isFirst = !this.#isStarted;
+    if (isFirst) await Promise.all(this.#seats.map((seat) => seat.open()));
+    this.#isStarted = true;
     const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes);
     this.#routes = routes;
     this.#parts.retain(routes);
-    if (!this.#isStarted && problems.length > 0) return { problems, events };
+    if (isFirst && problems.length > 0) return { problems, events };
     const parts = this.#partsNow();
-    const more = await Promise.all(
-      this.#seats.map((seat) => this.#isStarted ? seat.apply(parts) : seat.start()),
-    );
-    this.#isStarted = true;
+    const more = await Promise.all(this.#seats.map((seat) => seat.apply(parts)));
+    if (isFirst && this.workers < this.#seats.length) throw new Error("Cannot start: a worker has failed");
     return { problems: [...problems, ...distinct(more.flat())], events };
   }
 

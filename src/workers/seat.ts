@@ -44,13 +44,12 @@ export class Seat {
   }
 
   /**
-   * Starts an isolate and lets it serve.
+   * Starts an isolate; it serves nothing yet.
    *
-   * @returns Why routes could not be bound.
    * @throws {Error} If it cannot be started; it has been reported as failed then.
    */
-  async start(): Promise<readonly Problem[]> {
-    const { place, observe, parts, lent, ...options } = this.#options;
+  async open(): Promise<void> {
+    const { place, observe, parts: _parts, lent, ...options } = this.#options;
     this.#known = new Set();
     this.#startedAt = performance.now();
     const connections = this.#connections = new Connections({ closed: 0 });
@@ -66,7 +65,6 @@ export class Seat {
     });
     await member.ask("start", place);
     for (const each of lent()) member.tell(each);
-    return await this.#give(member, parts());
   }
 
   /** Lets it serve other routes; a seat that is empty will find them when it is taken again. */
@@ -126,7 +124,7 @@ export class Seat {
     if (performance.now() - this.#startedAt > STEADY_MS) this.#failures = 0;
     const delay = Math.min(FIRST_DELAY_MS * 2 ** this.#failures++, MAX_DELAY_MS);
     this.#restart = setTimeout(() => {
-      this.start().then(
+      this.open().then(() => this.#give(this.#member!, this.#options.parts())).then(
         () => observe({ event: "worker.started", worker: index }),
         // Reported already, and on its way to the next attempt.
         () => {},
