@@ -8,4 +8,5 @@ export { allowNames, verifiedName } from "./apps/allow_names.ts";
 export { nameApplication } from "./apps/application_name.ts";
 export { audit } from "./apps/audit.ts";
 export { compose, type Middleware } from "./compose.ts";
+export type { TlsRecord } from "../tls/record.ts";
 export type * from "./types.ts";

@@ -96,6 +96,37 @@ Deno.test("the types of the contract fit the apps of docs/scope.md that use them
   });
 });
 
+Deno.test("an app in TypeScript can import every type it meets from the one door", async () => {
+  await withExamples(async (dir) => {
+    const file = join(dir, "typed.ts");
+    await Deno.writeTextFile(file, TYPED);
+    await Deno.writeTextFile(join(dir, "deno.json"), JSON.stringify({ compilerOptions: { strict: true } }));
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: ["check", "--quiet", file] })
+      .output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+  });
+});
+
+const TYPED = `
+import type {
+  App, Extensions, HttpScope, LifespanScope, PostgresqlDisconnect, PostgresqlReceive, PostgresqlScope, PostgresqlSend,
+  Receive, Scope, Send, TlsRecord, WebsocketScope,
+} from "./apps.js";
+export type All = [
+  Extensions, HttpScope, LifespanScope, PostgresqlDisconnect, PostgresqlReceive, PostgresqlScope, PostgresqlSend, WebsocketScope,
+];
+const app: App = async (scope: Scope, receive: Receive, send: Send): Promise<void> => {
+  if (scope.type !== "postgresql") throw new TypeError("no such scope");
+  await receive();
+  const tls: TlsRecord | undefined = scope.extensions.tls;
+  const version: number | null = tls?.tls_version ?? null;
+  await send(version === 0x0304 ? { type: "postgresql.accept" } : { type: "postgresql.reject" });
+  const end = await receive();
+  if (end.type === "postgresql.disconnect" && end.backend_tls !== null) console.log(end.backend_tls.cipher_suite);
+};
+export default app;
+`;
+
 async function withExamples(use: (dir: string, names: readonly string[]) => Promise<void>): Promise<void> {
   const text = await Deno.readTextFile(new URL("../../docs/scope.md", import.meta.url));
   const dir = await Deno.makeTempDir({ prefix: "pgtls-examples-" });
