@@ -18,6 +18,8 @@ export interface LoadedApp {
  * Imports the default function of `file`.
  *
  * A file is imported once for each version of it, however many routes name it; a version that failed is tried anew.
+ * The runtime reads the file itself: where it is not the version that `files` holds any more, it is not used, so that a
+ * worker never decides by what nobody has taken into use.
  * What the file itself imports is the runtime's to keep: found or not, it is looked for once in the life of a process.
  *
  * @param file Absolute path.
@@ -27,7 +29,7 @@ export interface LoadedApp {
  */
 export async function loadApp(file: string, files: FileReader = new Snapshot()): Promise<LoadedApp> {
   const version = readVersion(file, files);
-  const module = await importVersion(file, version);
+  const module = imported.get(addressOf(file, version)) ?? await importVersion(file, version);
   const app = (module as { readonly default?: unknown }).default;
   if (typeof app !== "function") {
     const state = app === undefined ? "it has no default export" : "its default export is no function";
@@ -47,16 +49,31 @@ export function readVersion(file: string, files: FileReader = new Snapshot()): s
 }
 
 async function importVersion(file: string, version: string): Promise<object> {
+  const address = addressOf(file, version);
+  // A URL that failed goes on failing, even if it was something else that was out of order.
+  const attempts = failures.get(address) ?? 0;
+  try {
+    requireVersion(file, version);
+    const module = await withinTime(import(attempts === 0 ? address : `${address}&attempt=${attempts + 1}`));
+    requireVersion(file, version);
+    imported.set(address, module);
+    return module;
+  } catch (error) {
+    failures.set(address, attempts + 1);
+    throw new Error(`Cannot load app "${file}": ${explain(error)}`, { cause: error });
+  }
+}
+
+function addressOf(file: string, version: string): string {
   const url = pathToFileURL(file);
   url.searchParams.set("version", version);
-  // A URL that failed goes on failing, even if it was something else that was out of order.
-  const attempts = failures.get(url.href) ?? 0;
-  const address = attempts === 0 ? url.href : `${url.href}&attempt=${attempts + 1}`;
-  try {
-    return await withinTime(import(address));
-  } catch (error) {
-    failures.set(url.href, attempts + 1);
-    throw new Error(`Cannot load app "${file}": ${explain(error)}`, { cause: error });
+  return url.href;
+}
+
+/** Before the import, so that no other version runs, and behind it, because it may have come in between. */
+function requireVersion(file: string, version: string): void {
+  if (readVersion(file) !== version) {
+    throw new AppChanged("it has changed since it was read, expected a reload");
   }
 }
 
@@ -77,9 +94,11 @@ async function withinTime(imported: Promise<object>): Promise<object> {
 
 class ImportLate extends Error {}
 
+class AppChanged extends Error {}
+
 /** The runtime's errors are pictures of several lines in colour: the first line and the place say it all. */
 function explain(error: unknown): string {
-  if (error instanceof ImportLate) return error.message;
+  if (error instanceof ImportLate || error instanceof AppChanged) return error.message;
   if (!(error instanceof Error)) return `it throws on import: ${String(error)}`;
   // deno-lint-ignore no-control-regex
   const lines = error.message.replace(/\x1b\[[0-9;]*m/g, "").split("\n");
@@ -94,6 +113,9 @@ function explain(error: unknown): string {
   }
   return `it throws on import: ${error.name}: ${first}`;
 }
+
+/** What has been imported, by address: a version in use can be asked for when its file has long become another. */
+const imported = new Map<string, object>();
 
 /** How often each version of a file could not be imported. */
 const failures = new Map<string, number>();

@@ -6,6 +6,7 @@ import {
   openConnections,
   sharedDescriptors,
 } from "../connection/descriptors.ts";
+import type { Problem } from "../errors.ts";
 import type { LoadedRoute } from "../load.ts";
 import type { Observer, RelayedBytes } from "../observe/events.ts";
 import { boundAddress } from "../server/listener_events.ts";
@@ -82,25 +83,52 @@ export class WorkerPool implements Serving {
 
   /**
    * The first call starts the workers: they are there before an address is tried out, so that as little time as can be
-   * passes until they listen on it themselves.
+   * passes until they listen on it themselves. What one of them cannot take of a later call the others give back: all
+   * serve the same, and that is what the caller believes.
    */
   async apply(wanted: readonly LoadedRoute[]): Promise<Applied> {
     const isFirst = !this.#isStarted;
     if (isFirst) await Promise.all(this.#seats.map((seat) => seat.open()));
     this.#isStarted = true;
-    const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes);
-    this.#routes = routes;
-    this.#parts.retain(routes);
+    const before = this.#routes;
+    const { problems, events } = await this.#claim(wanted);
     if (isFirst && problems.length > 0) return { problems, events };
-    const parts = this.#partsNow();
-    const more = await Promise.all(this.#seats.map((seat) => seat.apply(parts)));
+    const refused = await this.#give();
     if (isFirst && this.workers < this.#seats.length) throw new Error("Cannot start: a worker has failed");
-    return { problems: [...problems, ...distinct(more.flat())], events };
+    const undone = isFirst || refused.length === 0 ? NOTHING : await this.#goBack(refused, before);
+    return {
+      problems: distinct([...problems, ...refused, ...undone.problems]),
+      events: [...events, ...undone.events],
+    };
   }
 
   async drain(timeoutMs: number): Promise<number> {
     const cut = await Promise.all(this.#seats.map((seat) => seat.drain(timeoutMs)));
     return cut.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #claim(wanted: readonly LoadedRoute[]): Promise<Applied> {
+    const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes);
+    this.#routes = routes;
+    this.#parts.retain(routes);
+    return { problems, events };
+  }
+
+  /** Lets all workers serve the routes of now. */
+  async #give(): Promise<readonly Problem[]> {
+    const parts = this.#partsNow();
+    return (await Promise.all(this.#seats.map((seat) => seat.apply(parts)))).flat();
+  }
+
+  /** Puts the routes of these problems back to what they were before, in all workers. */
+  async #goBack(refused: readonly Problem[], before: readonly LoadedRoute[]): Promise<Applied> {
+    const names = new Set(refused.map(({ route }) => route));
+    const isRefused = ({ config }: LoadedRoute) => names.has(config.name);
+    const { problems, events } = await this.#claim([
+      ...this.#routes.filter((route) => !isRefused(route)),
+      ...before.filter(isRefused),
+    ]);
+    return { problems: [...problems, ...await this.#give()], events };
   }
 
   /** Who has told it notes it once more, which changes nothing. */
@@ -118,3 +146,5 @@ export class WorkerPool implements Serving {
 function distinct<Value>(values: readonly Value[]): Value[] {
   return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
 }
+
+const NOTHING: Applied = { problems: [], events: [] };

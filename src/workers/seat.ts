@@ -1,6 +1,6 @@
 /** A worker's place in the pool: one isolate takes it, and another when that one is no more. */
 
-import type { Problem } from "../errors.ts";
+import { formatProblem, type Problem } from "../errors.ts";
 import { type ConnectionRecord, Connections } from "../observe/connections.ts";
 import type { ConnectionClosed, Observer, RelayedBytes } from "../observe/events.ts";
 import { Member, type MemberFailure, type MemberOptions } from "./member.ts";
@@ -125,11 +125,18 @@ export class Seat {
     const delay = Math.min(FIRST_DELAY_MS * 2 ** this.#failures++, MAX_DELAY_MS);
     this.#restart = setTimeout(() => {
       this.open().then(() => this.#give(this.#member!, this.#options.parts())).then(
-        () => observe({ event: "worker.started", worker: index }),
+        (problems) => this.#isOver || this.#settle(problems),
         // Reported already, and on its way to the next attempt.
         () => {},
       );
     }, delay);
+  }
+
+  /** The others serve all routes: one that cannot has not taken the place. */
+  #settle(problems: readonly Problem[]): void {
+    const { index, observe } = this.#options;
+    if (problems.length === 0) return observe({ event: "worker.started", worker: index });
+    this.#member?.fail(problems.map((problem) => formatProblem(problem).trim()).join("; "));
   }
 }
 
