@@ -78,8 +78,14 @@ export function networkOf(client: string): string {
 
 function keysOf(client: string, user: string): { address: string; pair: string } {
   const address = networkOf(client);
-  // PostgreSQL knows users by 63 bytes at most; what is longer is no reason to remember it.
-  return { address, pair: `${address} ${user.slice(0, 63)}` };
+  return { address, pair: `${address} ${nameOf(user)}` };
+}
+
+/** The first 63 bytes, by which PostgreSQL knows a user: all names that begin with them are guesses at that one. */
+function nameOf(user: string): string {
+  const bytes = new Uint8Array(63);
+  const { written } = new TextEncoder().encodeInto(user, bytes);
+  return new TextDecoder().decode(bytes.subarray(0, written));
 }
 
 /** Ten wrong passwords for a user at once, then one every six seconds. */

@@ -53,11 +53,16 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
     parties.backend.putBack(ok);
     return { client: false, backend };
   } catch (error) {
-    if (!(error instanceof BackendRefusal) || !error.fields.sqlstate.startsWith("28")) throw error;
+    if (!(error instanceof BackendRefusal) || !isForPassword(error)) throw error;
     throw wrongPassword(options.user, { why: `the backend says "${error.fields.message}"`, cause: error });
   } finally {
     password.fill(0);
   }
+}
+
+/** PgBouncer's word for a wrong password is that of a protocol violation, and only its text says more. */
+function isForPassword({ fields: { sqlstate, message } }: BackendRefusal): boolean {
+  return sqlstate.startsWith("28") || (sqlstate === "08P01" && message.includes("authentication failed"));
 }
 
 type Answerable = AuthenticationRequest & { readonly kind: "sasl" | "md5_password" };

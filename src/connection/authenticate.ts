@@ -9,7 +9,7 @@ import type { Authorized } from "./authorize.ts";
 import type { Backend } from "./connect_backend.ts";
 import { Conversation } from "./conversation.ts";
 import { Deadline } from "./deadline.ts";
-import { leafOf, logIn, requireGuess, userOf } from "./log_in.ts";
+import { guessedUser, leafOf, logIn, requireGuess } from "./log_in.ts";
 import type { Login } from "./login.ts";
 
 /** How the session was let through. */
@@ -66,7 +66,7 @@ export async function authenticate(
     if (!(error instanceof StageError) || error.reason !== "auth_failed") throw error;
     // Nothing waits for the client's next guess but the client.
     backend.stream.destroy();
-    await wait(route.logins.attempts.fail(authorized.client, userOf(authorized.packet)), signal);
+    await wait(route.logins.attempts.fail(authorized.client, guessedUser(authorized)), signal);
     throw error;
   } finally {
     parties.release();

@@ -38,16 +38,25 @@ export async function logIn(
     const known = verifierOf(user, users, mock);
     binding = await passWithScram(parties, { ...common, known, endPointHash: leaf && endPointHash(leaf) });
   }
-  logins.attempts.succeed(client, user);
+  logins.attempts.succeed(client, guessedUser(authorized));
   return binding;
 }
 
 /** @throws {StageError} `auth_limited` if too many wrong passwords have come for this user, or from this network. */
-export function requireGuess({ client, packet, route }: Authorized): void {
-  const user = userOf(packet);
-  if (!route.logins.attempts.isBlocked(client, user)) return;
+export function requireGuess(authorized: Authorized): void {
+  const { client, packet, route } = authorized;
+  if (!route.logins.attempts.isBlocked(client, guessedUser(authorized))) return;
   const why = "too many wrong passwords came before, expected a pause";
-  throw wrongPassword(user, { reason: "auth_limited", why });
+  throw wrongPassword(userOf(packet), { reason: "auth_limited", why });
+}
+
+/**
+ * Whose password it is that a client guesses: one that goes on to the backend is of the user there, whatever the client
+ * called itself to an app that has chosen that one.
+ */
+export function guessedUser({ packet, login, route }: Authorized): string {
+  const { mode } = route.config.auth;
+  return mode === "password" && login !== null ? login.user : userOf(packet);
 }
 
 /** The certificate the client saw; `null` in clear. */

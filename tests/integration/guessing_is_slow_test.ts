@@ -1,5 +1,9 @@
 /** Wrong passwords are counted by user and network, the time for a login is bounded, and a session's is not. */
 import assert from "node:assert/strict";
+import { encodeAuthentication } from "../../src/wire/authentication.ts";
+import { encodeErrorResponse } from "../../src/wire/error_response.ts";
+import { encodePasswordMessage } from "../../src/wire/password_message.ts";
+import { grantTls, readPacket, startFakeBackend } from "../support/fake_backend.ts";
 import { makeCa } from "../support/pki.ts";
 import { startTlsPostgres, type TlsPostgres } from "../support/postgres.ts";
 import { isEvent, listenerKeys, startTestProxy, type TestProxy } from "../support/proxy.ts";
@@ -7,6 +11,7 @@ import { psql } from "../support/psql.ts";
 import { connectRawTls } from "../support/raw_client.ts";
 import { userlistOf } from "../support/scram.ts";
 import { logIn, readAuthentication, readRefusal, readSuccess, startupOf } from "../support/scram_client.ts";
+import { bytesOf } from "../wire/bytes.ts";
 
 const ca = makeCa({ name: "proxy CA" });
 const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost", "127.0.0.1"] });
@@ -63,6 +68,79 @@ Deno.test("A client that does not log in in time is told so; a session that last
   assert.deepEqual([sqlstate, message], ["57014", "canceling authentication due to timeout"]);
   assert.match((await session).stdout, /lived/);
 });
+
+Deno.test("In password mode guesses count for the user at the backend, by whatever name they came", async (t) => {
+  const ACCEPT_AS_ALICE = `export default async (scope: any, receive: any, send: any) => {
+    await receive();
+    if (scope.type === "postgresql") await send({ type: "postgresql.accept", user: "alice" });
+  };`;
+  const long = "é".repeat(31) + "x";
+  const cases: [name: string, app: Record<string, string>, userOf: (i: number) => string][] = [
+    ["chosen by an app", { app: ACCEPT_AS_ALICE }, (i) => `name ${i}`],
+    ["cut after 63 bytes, as PostgreSQL does", {}, (i) => `${long}${i}`],
+  ];
+  for (const [name, app, userOf] of cases) {
+    await t.step(name, async () => {
+      await using backend = await startRefusing("28P01", "password authentication failed");
+      const address = { address: `127.0.0.1:${backend.port}`, root_ca: ca.certPem };
+      const route = { ...app, listener: listenerKeys(leaf), backend: address, auth: { mode: "password" } };
+      await using proxy = await startTestProxy(route);
+      await checkLimited(proxy, userOf);
+    });
+  }
+});
+
+Deno.test("In password mode a refusal in the words of PgBouncer is a wrong password, and another one is not", async () => {
+  for (
+    const [message, isGuess] of [["SASL authentication failed", true], [
+      "the database system is shutting down",
+      false,
+    ]] as const
+  ) {
+    await using backend = await startRefusing("08P01", message);
+    const address = { address: `127.0.0.1:${backend.port}`, root_ca: ca.certPem };
+    const route = { listener: listenerKeys(leaf), backend: address, auth: { mode: "password" } };
+    await using proxy = await startTestProxy(route);
+    if (isGuess) await checkLimited(proxy, () => "alice");
+    else assert.equal((await Promise.all(guesses(proxy, () => "alice"))).at(-1), message);
+    const reasons = new Set(
+      proxy.events.filter(isEvent("authentication.failed")).map(({ reason }) => reason),
+    );
+    assert.deepEqual([...reasons], isGuess ? ["auth_failed", "auth_limited"] : ["backend_error"]);
+  }
+});
+
+/** A backend that asks for md5 and takes no password. */
+function startRefusing(sqlstate: string, message: string) {
+  return startFakeBackend(async (tcp) => {
+    const peer = await grantTls(tcp, leaf);
+    await readPacket(peer);
+    await peer.send(encodeAuthentication({ kind: "md5_password", salt: bytesOf("salt") }));
+    if (await peer.readSome() !== null) {
+      await peer.send(encodeErrorResponse({ severity: "FATAL", sqlstate, message }));
+    }
+    peer.end();
+  });
+}
+
+async function checkLimited(proxy: TestProxy, userOf: (i: number) => string): Promise<void> {
+  await Promise.all(guesses(proxy, userOf));
+  await using client = await connectRawTls(proxy.ports[0]!);
+  await client.send(startupOf(userOf(99)));
+  assert.equal((await readRefusal(client)).sqlstate, "28P01");
+  assert.equal(proxy.events.filter(isEvent("authentication.failed")).at(-1)!.reason, "auth_limited");
+}
+
+/** Twelve at once. */
+function guesses(proxy: TestProxy, userOf: (i: number) => string): Promise<string>[] {
+  return Array.from({ length: 12 }, async (_, i) => {
+    await using client = await connectRawTls(proxy.ports[0]!);
+    await client.send(startupOf(userOf(i)));
+    await readAuthentication(client);
+    await client.send(encodePasswordMessage(bytesOf("guess")));
+    return (await readRefusal(client)).message;
+  });
+}
 
 async function startProxy(server: TlsPostgres, more: Record<string, unknown> = {}): Promise<TestProxy> {
   const backend = { address: `127.0.0.1:${server.port}`, root_ca: server.ca.certPem };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Snapshot } from "../../src/config/snapshot.ts";
 import { loadApp, readVersion } from "../../src/scope/load_app.ts";
 
 /** What is wrong with an app file, and what the operator is told. */
@@ -90,6 +91,20 @@ Deno.test("loadApp() tries a file again that failed, because what it needed may 
     await assert.rejects(loadApp(file), /it throws on import: NotFound/);
     await Deno.writeTextFile(join(file, "..", "policy.txt"), "");
     const { app } = await loadApp(file);
+    assert.equal((app as () => unknown)(), 1);
+  });
+});
+
+Deno.test("loadApp() does not run another version than the one that was read, but goes on with one it has", async () => {
+  await withFile("app.ts", source(1), async (file) => {
+    const files = new Snapshot();
+    files.read(file);
+    await Deno.writeTextFile(file, "throw new Error('not this one')");
+    await assert.rejects(loadApp(file, files), /Cannot load app ".*": it has changed since it was read/);
+    await Deno.writeTextFile(file, source(1));
+    await loadApp(file, files);
+    await Deno.writeTextFile(file, source(2));
+    const { app } = await loadApp(file, files);
     assert.equal((app as () => unknown)(), 1);
   });
 });
