@@ -22,6 +22,8 @@ import type { KnownVerifier } from "./verifiers.ts";
 export interface ScramOptions {
   /** The user the client named. */
   readonly user: string;
+  /** The user at the backend, which an app may have chosen. */
+  readonly backendUser: string;
   readonly known: KnownVerifier;
   /** The hash of the certificate the client saw; `null` = channel binding is not offered. */
   readonly endPointHash: Uint8Array | null;
@@ -47,7 +49,7 @@ export interface LoginBinding {
  * @throws {ProtocolError} If the client breaks the exchange.
  */
 export async function passWithScram(parties: Parties, options: ScramOptions): Promise<LoginBinding> {
-  const { user, known: { verifier }, leg } = options;
+  const { user, backendUser, known: { verifier }, leg } = options;
   const request = await readRequest(parties, { isFirst: true });
   if (request.kind !== "ok" && request.kind !== "sasl") {
     throw unanswered(request, 'SCRAM-SHA-256 or trust, because no password is known in auth.mode = "scram"');
@@ -55,6 +57,7 @@ export async function passWithScram(parties: Parties, options: ScramOptions): Pr
   if (request.kind === "sasl") requireScram(request, leg);
   const { isBound, clientKey, serverFinal } = await proveClient(parties, options);
   try {
+    if (request.kind === "sasl" && backendUser !== user) throw otherUser(user, backendUser);
     const keys = { clientKey, serverKey: verifier.serverKey };
     const keysFor = (challenge: ServerFirst) => {
       if (isOfSamePassword(verifier, challenge)) return keys;
@@ -123,6 +126,15 @@ function outdated(user: string, why: string, cause?: unknown): StageError {
     why:
       `the verifier in auth_file is not the backend's (${why}), expected SELECT rolpassword FROM pg_authid`,
     cause,
+  });
+}
+
+/** A ClientKey is one user's: it proves nothing about the one that an app has put in his place. */
+function otherUser(user: string, backendUser: string): StageError {
+  return wrongPassword(user, {
+    reason: "backend_login_failed",
+    why: `the app lets it in as "${backendUser}", and the backend asks for that user's password: ` +
+      'expected trust or cert for it there, or auth.mode = "password"',
   });
 }
 

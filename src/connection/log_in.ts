@@ -36,7 +36,12 @@ export async function logIn(
     if (users === null || mock === null) throw new Error("Cannot check SCRAM logins without users");
     const leaf = leafOf(authorized);
     const known = verifierOf(user, users, mock);
-    binding = await passWithScram(parties, { ...common, known, endPointHash: leaf && endPointHash(leaf) });
+    binding = await passWithScram(parties, {
+      ...common,
+      backendUser,
+      known,
+      endPointHash: leaf && endPointHash(leaf),
+    });
   }
   logins.attempts.succeed(client, guessedUser(authorized));
   return binding;

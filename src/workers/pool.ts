@@ -8,7 +8,7 @@ import {
 } from "../connection/descriptors.ts";
 import type { Problem } from "../errors.ts";
 import type { LoadedRoute } from "../load.ts";
-import type { Observer, RelayedBytes } from "../observe/events.ts";
+import type { Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { boundAddress } from "../server/listener_events.ts";
 import type { Applied, BoundAddress, Serving } from "../server/serving.ts";
 import { Addresses } from "./addresses.ts";
@@ -40,6 +40,8 @@ export class WorkerPool implements Serving {
   readonly #addresses = new Addresses();
   readonly #parts: RouteParts;
   #routes: readonly LoadedRoute[] = [];
+  /** What has been warned of, in each state of a route: every worker finds out for itself. */
+  readonly #warned = new WeakMap<LoadedRoute, Set<string>>();
   readonly #lent: Lent[] = [];
   #isStarted = false;
 
@@ -51,6 +53,7 @@ export class WorkerPool implements Serving {
     this.#seats = Array.from({ length: size }, (_, index) =>
       new Seat({
         ...options,
+        observe: (event) => this.#isSaidAgain(event) || options.observe(event),
         index,
         place: { file, reserve, descriptors },
         parts: () => this.#partsNow(),
@@ -135,6 +138,17 @@ export class WorkerPool implements Serving {
   #spread(lent: Lent): void {
     this.#lent.push(lent);
     for (const seat of this.#seats) seat.tell(lent);
+  }
+
+  #isSaidAgain(event: PgtlsEvent): boolean {
+    if (event.event !== "config.warning") return false;
+    const { path, route: name, message } = event.problem;
+    const route = this.#routes.find(({ config }) => config.name === name);
+    if (route === undefined) return false;
+    const warned = this.#warned.get(route) ?? new Set();
+    this.#warned.set(route, warned);
+    const key = `${path} ${message}`;
+    return warned.size === warned.add(key).size;
   }
 
   #partsNow() {

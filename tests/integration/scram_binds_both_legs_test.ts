@@ -187,6 +187,30 @@ Deno.test("Plaintext legs and other ways to come in", async (t) => {
   });
 });
 
+Deno.test("A session that an app lets in as another user needs a backend that trusts that user, and the log says so", async () => {
+  const app = `export default async (scope, receive, send) => {
+    await send({ type: "postgresql.accept", user: "bob" });
+  };`;
+  await using server = await startTlsPostgres({ method: "scram-sha-256" });
+  const auth = { mode: "scram", auth_file: await userlistOf(server) };
+  const route = { app, listener: listenerKeys(issue("P-256").leaf), auth };
+  await using asking = await startTestProxy({ ...route, backend: backendOf(server) });
+  assert.match(
+    (await psql(`${address(asking)} user=alice`, LOGIN)).stderr,
+    new RegExp(`${WRONG.source} "alice"`),
+  );
+  const [failed] = asking.events.filter(isEvent("authentication.failed"));
+  assert.equal(failed!.reason, "backend_login_failed");
+  assert.match(
+    failed!.detail,
+    /user "alice": the app lets it in as "bob", and the backend asks for that user's/,
+  );
+  await using trust = await startTlsPostgres({ method: "trust" });
+  await using trusting = await startTestProxy({ ...route, backend: backendOf(trust) });
+  assert.equal((await psql(`${address(trusting)} user=alice`, LOGIN)).stdout.trim(), "bob");
+  assert.match((await psql(`${address(trusting)} user=alice`, login("wrong"))).stderr, WRONG);
+});
+
 Deno.test("node-postgres with and without channel binding, and Postgres.js, get in", async () => {
   await using server = await startTlsPostgres({ method: "scram-sha-256" });
   const { ca, leaf } = issue("P-256");

@@ -6,7 +6,7 @@ import { until } from "../support/closing_lines.ts";
 import { admit, serve, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import { PeerStream } from "../support/peer_stream.ts";
 import { makeCa } from "../support/pki.ts";
-import { startPlainPostgres } from "../support/postgres.ts";
+import { startPlainPostgres, startTlsPostgres } from "../support/postgres.ts";
 import { parseExposition } from "../support/prometheus.ts";
 import { listenerKeys } from "../support/proxy.ts";
 import { startMortalProxy, startProxyProcess } from "../support/proxy_process.ts";
@@ -132,6 +132,29 @@ Deno.test("the admin server shows the connections of all workers, and their byte
   const { open } = await askJson(adminPort, "/connections");
   assert.equal(open.length, MANY);
   assert.ok(open.every((connection: { user: string }) => connection.user === "alice"));
+});
+
+Deno.test("what a route is warned of is said once, by whichever worker finds it out, and again once the route is another", async () => {
+  await using postgres = await startTlsPostgres({ method: "scram-sha-256" });
+  const route = (startup_timeout: string) => ({
+    name: "orders",
+    listener: { ...listenerKeys(leaf), startup_timeout },
+    backend: { address: `127.0.0.1:${postgres.port}`, root_ca: postgres.ca.certPem },
+  });
+  await using proxy = await startProxyProcess({}, route("9s"));
+  const connection = `host=127.0.0.1 port=${proxy.port("orders")} user=alice dbname=demo sslmode=require`;
+  const warnings = () =>
+    proxy.lines("config.warning").filter(({ problem }) => /binds its login/.test(JSON.stringify(problem)));
+  const login = () => psql(connection, { args: ["-c", "SELECT 1"], env: { PGPASSWORD: "secret" } });
+  for (let i = 0; i < MANY; i++) {
+    assert.match((await login()).stderr, /SCRAM channel binding cannot work here/);
+  }
+  await proxy.waitFor("connection.closed", MANY);
+  assert.equal(warnings().length, 1);
+  await proxy.configure(route("8s")).then(proxy.reload);
+  for (let i = 0; i < MANY; i++) await login();
+  await proxy.waitFor("connection.closed", 2 * MANY);
+  assert.equal(warnings().length, 2);
 });
 
 Deno.test("a reload is taken by all workers: certificate, client_ca, routes, and the listener that stays", async () => {
