@@ -18,9 +18,17 @@ export interface Claim {
   readonly events: readonly PgtlsEvent[];
 }
 
+/** Addresses as they are bound, by the key of `server/listeners.ts`. */
+export type Bindings = ReadonlyMap<string, Address>;
+
 /** The addresses of a pool. */
 export class Addresses {
-  #bound: ReadonlyMap<string, Address> = new Map();
+  #bound: Bindings = new Map();
+
+  /** What is bound now, for a {@linkcode claim} that goes back to it. */
+  get bound(): Bindings {
+    return this.#bound;
+  }
 
   /** The address of a route that was claimed, with the port that was chosen where the configuration says 0. */
   of(config: RouteConfig): Address {
@@ -31,13 +39,19 @@ export class Addresses {
    * Decides what of `wanted` can be served.
    *
    * @param before What is served now.
+   * @param known Addresses that need not be tried out: workers have them, or had them a moment ago.
    */
-  async claim(wanted: readonly LoadedRoute[], before: readonly LoadedRoute[]): Promise<Claim> {
+  async claim(
+    wanted: readonly LoadedRoute[],
+    before: readonly LoadedRoute[],
+    known: Bindings = this.#bound,
+  ): Promise<Claim> {
     const bound = new Map<string, Address>();
     const problems: Problem[] = [];
     for (const [key, group] of Map.groupBy(wanted, ({ config }) => keyOf(config))) {
       try {
-        bound.set(key, this.#bound.get(key) ?? await this.#tryOut(group[0]!.config.listener.bindAddress));
+        const { bindAddress } = group[0]!.config.listener;
+        bound.set(key, this.#bound.get(key) ?? known.get(key) ?? await this.#tryOut(bindAddress));
       } catch (error) {
         problems.push(...group.map(({ config }) => bindProblem(config, error)));
       }

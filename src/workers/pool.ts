@@ -11,7 +11,7 @@ import type { LoadedRoute } from "../load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { boundAddress } from "../server/listener_events.ts";
 import type { Applied, BoundAddress, Serving } from "../server/serving.ts";
-import { Addresses } from "./addresses.ts";
+import { Addresses, type Bindings } from "./addresses.ts";
 import type { Lent } from "./messages.ts";
 import { RouteParts } from "./route_parts.ts";
 import { Seat } from "./seat.ts";
@@ -93,7 +93,7 @@ export class WorkerPool implements Serving {
     const isFirst = !this.#isStarted;
     if (isFirst) await Promise.all(this.#seats.map((seat) => seat.open()));
     this.#isStarted = true;
-    const before = this.#routes;
+    const before = { routes: this.#routes, bound: this.#addresses.bound };
     const { problems, events } = await this.#claim(wanted);
     if (isFirst && problems.length > 0) return { problems, events };
     const refused = await this.#give();
@@ -110,8 +110,8 @@ export class WorkerPool implements Serving {
     return cut.reduce((sum, count) => sum + count, 0);
   }
 
-  async #claim(wanted: readonly LoadedRoute[]): Promise<Applied> {
-    const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes);
+  async #claim(wanted: readonly LoadedRoute[], known?: Bindings): Promise<Applied> {
+    const { routes, problems, events } = await this.#addresses.claim(wanted, this.#routes, known);
     this.#routes = routes;
     this.#parts.retain(routes);
     return { problems, events };
@@ -124,13 +124,14 @@ export class WorkerPool implements Serving {
   }
 
   /** Puts the routes of these problems back to what they were before, in all workers. */
-  async #goBack(refused: readonly Problem[], before: readonly LoadedRoute[]): Promise<Applied> {
+  async #goBack(
+    refused: readonly Problem[],
+    { routes, bound }: { readonly routes: readonly LoadedRoute[]; readonly bound: Bindings },
+  ): Promise<Applied> {
     const names = new Set(refused.map(({ route }) => route));
     const isRefused = ({ config }: LoadedRoute) => names.has(config.name);
-    const { problems, events } = await this.#claim([
-      ...this.#routes.filter((route) => !isRefused(route)),
-      ...before.filter(isRefused),
-    ]);
+    const wanted = [...this.#routes.filter((route) => !isRefused(route)), ...routes.filter(isRefused)];
+    const { problems, events } = await this.#claim(wanted, bound);
     return { problems: [...problems, ...await this.#give()], events };
   }
 

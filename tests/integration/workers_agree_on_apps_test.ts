@@ -1,8 +1,9 @@
 /** All workers run the same app in the same version, or none of them does: what one cannot take the others give back. */
 import assert from "node:assert/strict";
 import { serve, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
+import { freeAddress } from "../support/free_port.ts";
 import { startMortalProxy } from "../support/proxy_process.ts";
-import { connectRawTls, startupMessage } from "../support/raw_client.ts";
+import { connectRaw, connectRawTls, startupMessage } from "../support/raw_client.ts";
 import { routeTo } from "../support/two_legs.ts";
 
 /** So many connections all come to one of two workers less than once in 500,000 runs. */
@@ -53,6 +54,18 @@ Deno.test("an app that starts in one worker alone is taken by none", async () =>
   await proxy.reload();
   assert.match(String(proxy.lines("tls.reload_failed")[0]!["detail"]), /Cannot start app: .*no policy/);
   for (let i = 0; i < MANY; i++) assert.equal(await answer(proxy.port("route0")), "served");
+});
+
+Deno.test("a route whose app starts in one worker alone does not move, either", async () => {
+  await using backend = await startFakeBackend(serve);
+  const first = answering("accept", "");
+  await using proxy = await startMortalProxy({ app: first, ...routeTo(backend.port, "clear") });
+  const [port, bind_address] = [proxy.port("route0"), freeAddress()];
+  const listener = { bind_address };
+  await proxy.configure({ app: ONLY_ONCE, ...routeTo(backend.port, "clear", { listener }) });
+  await proxy.reload();
+  for (let i = 0; i < MANY; i++) assert.equal(await answer(port), "served");
+  await assert.rejects(connectRaw(Number(bind_address.split(":")[1])), /ECONNREFUSED/);
 });
 
 Deno.test("the worker that takes a dead one's place runs the app that is in use, not what its file has become", async () => {
