@@ -41,6 +41,7 @@ export class Server implements Serving {
   readonly #surroundings: Surroundings;
   readonly #budget: DescriptorBudget;
   readonly #isListened: (route: LoadedRoute) => boolean;
+  readonly #watch: ReturnType<typeof setInterval>;
   #renewals: number;
 
   /** Listens nowhere yet. */
@@ -60,6 +61,8 @@ export class Server implements Serving {
     this.#gate = new Gate({ budget, observe, renewListeners: () => this.#listeners.renew() });
     this.#budget = budget;
     this.#renewals = budget.renewals;
+    this.#watch = setInterval(() => this.#lookAfterListeners(), LOOK_INTERVAL_MS);
+    Deno.unrefTimer(this.#watch as unknown as number);
   }
 
   get addresses(): readonly BoundAddress[] {
@@ -113,11 +116,25 @@ export class Server implements Serving {
 
   /** See connection/drain.ts. */
   async drain(timeoutMs: number): Promise<number> {
+    clearInterval(this.#watch);
     this.#gate.close();
     await this.#listeners.close();
     const cut = await drainConnections(this.#surroundings.connections, timeoutMs);
     await this.#lifespans.stop(this.#lifespanFailed);
     return cut;
+  }
+
+  async #lookAfterListeners(): Promise<void> {
+    const renewals = this.#renewals;
+    try {
+      this.#budget.look();
+      await this.checkListeners();
+    } catch (error) {
+      // What could not be bound is bound at the next look.
+      this.#renewals = renewals - 1;
+      const { observe } = this.#surroundings;
+      observe({ event: "server.failed", error: `Could not listen again: ${error}`, stack: "" });
+    }
   }
 
   get #boundRoutes(): readonly Route[] {
@@ -148,3 +165,6 @@ function appOf({ app, config: { name, index, appTimeoutMs } }: LoadedRoute): Rou
 function eventsOf(event: ListenerEvent, { endpoint, listener }: Bound): PgtlsEvent[] {
   return listenerEvents(event, listener.address, endpoint.routes);
 }
+
+// One file is opened and closed; a listener that met the limit unnoticed is dead for as long.
+const LOOK_INTERVAL_MS = 1_000;

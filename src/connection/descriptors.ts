@@ -47,6 +47,7 @@ export class DescriptorBudget {
   readonly #own: number;
   /** When the limit was met; sockets accepted but not served yet may have been in the way, so it is met again later. */
   #metLimitAt = -Infinity;
+  #isOut = false;
 
   constructor({ file, reserve = 0, memory = sharedDescriptors(1), isolate = 0 }: BudgetOptions) {
     this.#file = file;
@@ -83,6 +84,27 @@ export class DescriptorBudget {
     this.#prove(START_GOAL);
   }
 
+  /**
+   * Looks whether there are any left at all: somebody may have lowered the limit of the running process (prlimit), or
+   * the system may have run out. Once there are some again, the limit is tried out anew and the listeners are renewed.
+   */
+  look(): void {
+    const wasOut = this.#isOut;
+    this.#isOut = this.#cannotOpen();
+    if (!wasOut || this.#isOut) return;
+    this.#prove(START_GOAL);
+    this.askForRenewal();
+  }
+
+  #cannotOpen(): boolean {
+    try {
+      closeSync(openSync(this.#file, "r"));
+      return false;
+    } catch (error) {
+      return isLimitError(error);
+    }
+  }
+
   /** Descriptors known to be there, in use or free. */
   get #proven(): number {
     return Atomics.load(this.#cells, PROVEN);
@@ -97,10 +119,8 @@ export class DescriptorBudget {
       while (open + tried.length < goal) tried.push(openSync(this.#file, "r"));
       Atomics.store(this.#cells, PROVEN, goal);
     } catch (error) {
-      const { code } = error as { code?: string };
-      const isLimit = code === "EMFILE" || code === "ENFILE";
       this.#metLimitAt = performance.now();
-      Atomics.store(this.#cells, PROVEN, isLimit ? open + tried.length : UNLIMITED);
+      Atomics.store(this.#cells, PROVEN, isLimitError(error) ? open + tried.length : UNLIMITED);
       Atomics.store(this.#cells, IS_LIMIT, 1);
       this.askForRenewal();
     } finally {
@@ -121,6 +141,11 @@ export class DescriptorBudget {
     for (let i = FIRST_CELL; i < this.#cells.length; i++) open += Atomics.load(this.#cells, i);
     return open;
   }
+}
+
+function isLimitError(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === "EMFILE" || code === "ENFILE";
 }
 
 const PROVEN = 0;

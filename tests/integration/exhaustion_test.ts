@@ -31,6 +31,39 @@ Deno.test("a flood of connections past the limit of open files is turned away, a
   assert.equal((await proxy.stop()).code, 0);
 });
 
+Deno.test("a limit of open files that is lowered under the running process kills no listener", async (t) => {
+  await using postgres = await startPlainPostgres();
+  for (const workers of [1, 2]) {
+    await t.step(`workers = ${workers}`, async () => {
+      await using files = await configFolder(postgres.port);
+      await Deno.writeTextFile(
+        files.config,
+        `workers = ${workers}\n${await Deno.readTextFile(files.config)}`,
+      );
+      const { command, args } = pgtlsCommand("run", "-c", files.config);
+      await using proxy = startProcess(command, args, { env: { NO_COLOR: "1" } });
+      const port = await portOf(proxy);
+      await proxy.waitFor(/"event":"server\.started"/);
+      const limit = [...Deno.readDirSync(`/proc/${proxy.pid}/fd`)].length + 80;
+      const { success } = await new Deno.Command("prlimit", {
+        args: [`--pid=${proxy.pid}`, `--nofile=${limit}:${limit}`],
+      }).output();
+      assert.ok(success);
+      const clients = await Promise.all(Array.from({ length: 150 }, () => connectRaw(port)));
+      // Long enough for accept to have met the limit, and for the process to have seen that it did.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      for (const client of clients) await client[Symbol.asyncDispose]();
+      const connection =
+        `host=127.0.0.1 port=${port} user=alice dbname=demo sslmode=require connect_timeout=2`;
+      await until(
+        async () => (await psql(connection, { args: ["-c", "SELECT 1"] })).stdout === "1\n",
+        "a session",
+      );
+      assert.equal((await proxy.stop()).code, 0);
+    });
+  }
+});
+
 Deno.test("a log that nobody reads stops neither sessions nor the drain", async () => {
   await using postgres = await startPlainPostgres();
   await using files = await configFolder(postgres.port);
