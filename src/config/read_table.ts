@@ -3,7 +3,6 @@
 import type { z } from "zod";
 import type { Problem } from "../errors.ts";
 import { describeFound, showKey } from "./found.ts";
-import { LATER_KEYS } from "./schema.ts";
 import { suggest } from "./suggest.ts";
 
 /** Where a table stands in the file. */
@@ -34,7 +33,7 @@ export function isTable(value: unknown): value is RawTable {
 }
 
 /**
- * Reads the keys of one table, and reports every key that is wrong, unknown or of a later version.
+ * Reads the keys of one table, and reports every key that is wrong or unknown.
  *
  * @param problems Gets the problems, in the order of the file.
  * @param subtables Keys that are tables of their own and are read elsewhere.
@@ -85,7 +84,6 @@ function wrongValue(found: unknown, expected: string): string {
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
-  if (LATER_KEYS.has(key)) return "Cannot use this key: it is not supported in this version";
   const near = suggest(key, known);
   return near === null
     ? `Cannot use this key: there is none of that name here, expected one of ${known.join(", ")}`

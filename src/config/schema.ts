@@ -195,6 +195,3 @@ export const configSchema = z.strictObject({
 
 /** The file once read: defaults filled in, durations in milliseconds, addresses taken apart. */
 export type ConfigFile = z.output<typeof configSchema>;
-
-/** Keys of later versions. Ignoring one could let in people whom the operator meant to keep out. */
-export const LATER_KEYS: ReadonlySet<string> = new Set([]);
