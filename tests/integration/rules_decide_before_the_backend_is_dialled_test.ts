@@ -40,14 +40,15 @@ Deno.test("psql gets in under the name in its certificate, and under no other", 
     assert.equal(code, 2);
     assert.match(stderr, /FATAL: {2}connection is not permitted by the rules of this route\n$/);
   }
-  const closed = await closingLines(proxy);
+  // A session's closing line waits for its backend, and may come after those of clients that were refused meanwhile.
+  const refused = (await closingLines(proxy)).filter(({ reason }) => reason !== "client_closed");
   assert.deepEqual(
-    closed.slice(2).map(({ reason, backend }) => [reason, backend]),
+    refused.map(({ reason, backend }) => [reason, backend]),
     Array(4).fill(["rule_denied", null]),
   );
   const denials = proxy.events.filter(isEvent("rule.denied"));
   assert.equal(denials[0]!.detail, 'No rule matches: allow[0] wants another user than "bob"');
-  assert.deepEqual(denials.map(({ detail }) => detail), closed.slice(2).map(({ detail }) => detail));
+  assert.deepEqual(denials.map(({ detail }) => detail), refused.map(({ detail }) => detail));
 });
 
 Deno.test("a certificate that was refused counts as none, and the connection stays open for other rules", async () => {
