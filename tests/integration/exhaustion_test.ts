@@ -44,15 +44,13 @@ Deno.test("a limit of open files that is lowered under the running process kills
       await using proxy = startProcess(command, args, { env: { NO_COLOR: "1" } });
       const port = await portOf(proxy);
       await proxy.waitFor(/"event":"server\.started"/);
-      const limit = [...Deno.readDirSync(`/proc/${proxy.pid}/fd`)].length + 80;
-      const { success } = await new Deno.Command("prlimit", {
-        args: [`--pid=${proxy.pid}`, `--nofile=${limit}:${limit}`],
-      }).output();
-      assert.ok(success);
-      const clients = await Promise.all(Array.from({ length: 150 }, () => connectRaw(port)));
+      const limit = [...Deno.readDirSync(`/proc/${proxy.pid}/fd`)].length + 8;
+      await limitFiles(proxy.pid, limit);
+      const clients = await Promise.all(Array.from({ length: 60 }, () => connectRaw(port)));
       // Long enough for accept to have met the limit, and for the process to have seen that it did.
       await new Promise((resolve) => setTimeout(resolve, 3_000));
       for (const client of clients) await client[Symbol.asyncDispose]();
+      await limitFiles(proxy.pid, 1_024);
       const connection =
         `host=127.0.0.1 port=${port} user=alice dbname=demo sslmode=require connect_timeout=2`;
       await until(
@@ -97,6 +95,12 @@ Deno.test("a log that nobody reads stops neither sessions nor the drain", async 
     await child.status;
   }
 });
+
+/** Sets the soft limit of open files of a running process. */
+async function limitFiles(pid: number, limit: number): Promise<void> {
+  const args = [`--pid=${pid}`, `--nofile=${limit}:`];
+  assert.ok((await new Deno.Command("prlimit", { args }).output()).success);
+}
 
 async function configFolder(backendPort: number) {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-exhaustion-" });
