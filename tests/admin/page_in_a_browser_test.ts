@@ -133,11 +133,11 @@ TESTS["characters that are obeyed and not seen are shown escaped"] = async (brow
 TESTS["a feed that drops is said to have dropped, tried again, and made up for"] = async (browser) => {
   await using admin = startFakeAdmin({ open: [connectionJson({ user: "carol" })] });
   const { page } = await browser.open(admin.address);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
   await page.waitForSelector("text=carol");
   admin.refuseFeeds(true);
   await page.waitForSelector("text=Live events stopped");
-  await page.waitForSelector(".chip:text('Not live')");
+  await page.waitForSelector(".chip:text-is('Not live')");
   await page.waitForSelector("[role=status]:text('The connection to pgtls is lost')", { state: "attached" });
   // Without the feed the tables are still refreshed.
   admin.answers.open = [connectionJson({ connection: "c-2", user: "bob" })];
@@ -146,7 +146,9 @@ TESTS["a feed that drops is said to have dropped, tried again, and made up for"]
   await page.waitForSelector("text=Tables are still refreshed");
   admin.refuseFeeds(false);
   await page.click("text=Try now");
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
+  // The page may know of it a moment before the server does.
+  await until(() => admin.feeds() === 1);
   admin.send({ event: "connection.accepted", connection: "c-3", route: "orders", client: "203.0.113.77:1" });
   await page.waitForSelector("text=203.0.113.77:1");
   assert.equal(await page.locator("text=Live events stopped").count(), 0);
@@ -155,13 +157,13 @@ TESTS["a feed that drops is said to have dropped, tried again, and made up for"]
 TESTS["the page finds its way back by itself after pgtls was gone"] = async (browser) => {
   await using admin = startFakeAdmin({ open: [connectionJson({ user: "alice" })] });
   const { page } = await browser.open(admin.address);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
   await page.context().setOffline(true);
   admin.refuseFeeds(true);
   await page.waitForSelector("text=Tables are as they were at");
   admin.refuseFeeds(false);
   await page.context().setOffline(false);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
 };
 
 TESTS["of thousands of connections it shows the first, and says how many it does not"] = async (browser) => {
@@ -182,7 +184,7 @@ TESTS["of thousands of connections it shows the first, and says how many it does
 TESTS["a storm of events leaves the page with its limits, and the browser in charge"] = async (browser) => {
   await using admin = startFakeAdmin();
   const { page, complaints } = await browser.open(`${admin.address}#events`);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
   for (let i = 0; i < 20_000; i++) {
     admin.send({
       event: "connection.accepted",
@@ -246,7 +248,7 @@ TESTS["Pause holds everything still until it is pressed again"] = async (browser
   await using admin = startFakeAdmin({ open: [connectionJson()] });
   const { page } = await browser.open(admin.address);
   await page.waitForSelector(".opener");
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
   await page.click("button:text('Pause')");
   admin.send({ event: "connection.accepted", connection: "c-2", route: "orders", client: "203.0.113.77:1" });
   await page.waitForSelector("text=1 new event");
@@ -261,7 +263,7 @@ TESTS["a page that nobody looks at asks nothing, and after a minute lets the fee
   await page.clock.install();
   await page.goto(admin.address);
   await page.clock.runFor(3_000);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
   await page.waitForSelector(".opener");
   await setHidden(page, true);
   await settled(admin);
@@ -274,7 +276,7 @@ TESTS["a page that nobody looks at asks nothing, and after a minute lets the fee
   await setHidden(page, false);
   await until(() => admin.feeds() === 1);
   await page.clock.runFor(1_000);
-  await page.waitForSelector(".chip:text('Live')");
+  await page.waitForSelector(".chip:text-is('Live')");
 };
 
 // One browser for all: each page has a context of its own.

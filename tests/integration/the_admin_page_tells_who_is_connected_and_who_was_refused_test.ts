@@ -165,7 +165,7 @@ const TESTS: Record<string, (stage: Stage) => Promise<void>> = {
     for (const options of [{ colorScheme: "dark" }, { width: 320 }] as const) {
       await using watched = await stage.browser.open(addressOf(stage), options);
       const { page } = watched;
-      await page.waitForSelector(".chip:text('Live')");
+      await page.waitForSelector(".chip:text-is('Live')");
       for (const view of ["connected", "ended", "certificates", "events"]) {
         await show(page, view);
         assert.deepEqual(await findBarriers(page), [], view);
@@ -181,14 +181,14 @@ const TESTS: Record<string, (stage: Stage) => Promise<void>> = {
     await using port = await openCuttablePort(stage.proxy.adminPort);
     await using watched = await stage.browser.open(`http://localhost:${port.port}/`);
     const { page } = watched;
-    await page.waitForSelector(".chip:text('Live')");
+    await page.waitForSelector(".chip:text-is('Live')");
     port.cut();
     await page.waitForSelector("text=Live events stopped at");
     await using session = startPsql(stage.asAlice(), { args: ["-f", "-"] });
     await session.write("SELECT 'ready';\n");
     await session.waitFor(/ready/);
     port.mend();
-    await page.waitForSelector(".chip:text('Live')");
+    await page.waitForSelector(".chip:text-is('Live')");
     await page.waitForSelector("tr.opening:has-text('alice on demo')");
     await session.closeInput();
     await session.exited;
@@ -241,7 +241,7 @@ Deno.test("the live page over https and wss, for a browser with a client certifi
   });
   const address = `https://localhost:${proxy.adminPort}/`;
   await using allowed = await browser.open(address, { leaf: alice });
-  await allowed.page.waitForSelector(".chip:text('Live')");
+  await allowed.page.waitForSelector(".chip:text-is('Live')");
   await allowed.page.waitForSelector("text=Backend not reached");
   await using refused = await browser.open(address, { leaf: stranger });
   assert.match(await refused.page.content(), /Client certificate refused/);
@@ -253,7 +253,7 @@ function addressOf({ proxy }: Stage): string {
 
 async function openPage(stage: Stage, view = "connected"): Promise<WatchedPage> {
   const watched = await stage.browser.open(`${addressOf(stage)}#${view}`);
-  await watched.page.waitForSelector(".chip:text('Live')");
+  await watched.page.waitForSelector(".chip:text-is('Live')");
   return watched;
 }
 
