@@ -6,6 +6,7 @@ import { Gate } from "./connection/gate.ts";
 import { LentBackends } from "./connection/lent_backends.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import type { Route } from "./connection/route.ts";
+import { Limits } from "./limits/limits.ts";
 import type { LoadedRoute } from "./load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "./observe/events.ts";
 import { Lifespans, type RouteApp } from "./scope/lifespans.ts";
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly observe: Observer;
   /** How many files may be opened, and how many of them this isolate uses. */
   readonly budget: DescriptorBudget;
+  /** What all isolates of the process count together. @default Counts of this isolate alone */
+  readonly limits?: Limits;
   /** Set where other isolates serve the same routes. */
   readonly shared?: {
     /** Whether this one listens on socket files: those cannot be shared. */
@@ -33,7 +36,7 @@ export interface ServerOptions {
 export class Server implements Serving {
   readonly workers = 1;
   /** For the counts that other isolates share. */
-  readonly routes = new Routes();
+  readonly routes: Routes;
   readonly #lifespans = new Lifespans();
   #served: readonly LoadedRoute[] = [];
   readonly #listeners: Listeners;
@@ -45,7 +48,8 @@ export class Server implements Serving {
   #renewals: number;
 
   /** Listens nowhere yet. */
-  constructor({ observe, budget, shared }: ServerOptions) {
+  constructor({ observe, budget, limits = new Limits(), shared }: ServerOptions) {
+    this.routes = new Routes(limits);
     const connections = new CountedSet<Progress>((size) => budget.open = size);
     const findRoute = (name: string) => {
       const served = this.#served.find(({ config }) => config.name === name);
@@ -56,6 +60,7 @@ export class Server implements Serving {
     this.#isListened = ({ config }) =>
       config.listener.bindAddress.kind === "tcp" || (shared?.ownsSocketFiles ?? true);
     this.#listeners = new Listeners((accepted) => this.#gate.serve(accepted, this.#surroundings), {
+      limits,
       reusePort: shared !== undefined,
     });
     this.#gate = new Gate({ budget, observe, renewListeners: () => this.#listeners.renew() });

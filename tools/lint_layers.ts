@@ -203,14 +203,15 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   "scope/types": { values: [], types: ["tls/record"], packages: NO_PACKAGES, pure: true },
   "scope/load_app": { values: ["scope", "errors", "config/snapshot"], packages: NO_SOCKETS },
+  limits: { values: ["limits", "ip_address"], packages: /^node:crypto$/ },
   // A password file is read like a certificate: bounded, and once a load.
   auth: {
-    values: ["auth", "wire", "errors"],
+    values: ["auth", "wire", "errors", "limits"],
     types: ["config/types", "config/read_file", "config/snapshot", "tls"],
     packages: NO_SOCKETS,
   },
   connection: {
-    values: ["connection", "wire", "tls", "scope", "auth", "errors", "ip_address"],
+    values: ["connection", "wire", "tls", "scope", "auth", "errors", "ip_address", "limits"],
     types: ["config/types", "observe/events"],
   },
   observe: {
@@ -248,6 +249,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "config/address",
       "connection/descriptors",
       "connection/places",
+      "limits/limits",
       "observe/connections",
       "server/bind_problem",
       "server/listener_events",

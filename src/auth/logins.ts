@@ -10,7 +10,7 @@ import type { Attempts } from "./attempts.ts";
 import { readUserlist, type Userlist } from "./userlist.ts";
 import { type MockSource, mockSource } from "./verifiers.ts";
 
-/** Everything but the count of wrong passwords is immutable. */
+/** Everything but the counts of wrong passwords is immutable. */
 export interface Logins {
   /** `null` unless the route's mode is `scram`. */
   readonly users: Userlist | null;

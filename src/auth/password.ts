@@ -8,6 +8,7 @@ import { StageError } from "../errors.ts";
 import { type AuthenticationRequest, encodeAuthentication } from "../wire/authentication.ts";
 import { decodePasswordMessage, encodePasswordMessage } from "../wire/password_message.ts";
 import type { ServerFirst } from "../wire/scram_messages.ts";
+import type { Guess } from "./attempts.ts";
 import { type BackendLeg, logInWithScram, requireScram } from "./backend_login.ts";
 import { deriveKeys } from "./hashing.ts";
 import type { Parties } from "./peer.ts";
@@ -22,8 +23,8 @@ export interface PasswordOptions {
   readonly user: string;
   /** The user of the StartupMessage that went to the backend. */
   readonly backendUser: string;
-  /** Called when the password is there: throws if this client may not guess any more. */
-  readonly requireGuess: () => void;
+  /** Called when the password is there; throws if this client may not guess any more. */
+  readonly beginGuess: () => Promise<Guess>;
   readonly leg: BackendLeg;
 }
 
@@ -46,9 +47,9 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
   requireAnswerable(request, options.leg);
   client.write(encodeAuthentication({ kind: "cleartext_password" }));
   const password = decodePasswordMessage(await readClient(parties, MAX_PASSWORD_BYTES));
-  if (password.length === 0) throw wrongPassword(options.user, { why: "the password is empty" });
   try {
-    options.requireGuess();
+    await options.beginGuess();
+    if (password.length === 0) throw wrongPassword(options.user, { why: "the password is empty" });
     const backend = await logIn(parties, request, { ...options, password });
     parties.backend.putBack(ok);
     return { client: false, backend };

@@ -11,6 +11,7 @@ import { decodeSaslInitialResponse, decodeSaslResponse } from "../wire/password_
 import { type ScramProven, ScramServer } from "../wire/scram_server.ts";
 import type { ScramVerifier } from "../wire/scram.ts";
 import type { ServerFirst } from "../wire/scram_messages.ts";
+import type { Guess } from "./attempts.ts";
 import { type BackendLeg, logInWithScram, requireScram } from "./backend_login.ts";
 import { makeNonce, sha256 } from "./hashing.ts";
 import type { Parties } from "./peer.ts";
@@ -28,8 +29,8 @@ export interface ScramOptions {
   /** The hash of the certificate the client saw; `null` = channel binding is not offered. */
   readonly endPointHash: Uint8Array | null;
   readonly leg: BackendLeg;
-  /** Called when the proof is there: throws if this client may not guess any more. */
-  readonly requireGuess: () => void;
+  /** Called when the proof is there; throws if this client may not guess any more. */
+  readonly beginGuess: () => Promise<Guess>;
 }
 
 /** How a login went that succeeded. */
@@ -85,14 +86,14 @@ async function proveClient(
   options: ScramOptions,
 ): Promise<ScramProven & { isBound: boolean }> {
   const { client } = parties;
-  const { user, known: { verifier, exists }, endPointHash, requireGuess } = options;
+  const { user, known: { verifier, exists }, endPointHash, beginGuess } = options;
   const scram = new ScramServer({ verifier, nonce: makeNonce(), endPointHash, hashing: sha256 });
   client.write(encodeAuthentication({ kind: "sasl", mechanisms: scram.mechanisms }));
   const { mechanism, data } = decodeSaslInitialResponse(await readClient(parties, MAX_SASL_BYTES));
   const first = scram.first(mechanism, data ?? await askAgain(parties));
   client.write(encodeAuthentication({ kind: "sasl_continue", data: first }));
   const final = decodeSaslResponse(await readClient(parties, MAX_SASL_BYTES));
-  requireGuess();
+  const guess = await beginGuess();
   const proven = scram.final(final);
   final.fill(0);
   if (proven === null) {
@@ -100,6 +101,7 @@ async function proveClient(
       why: exists ? "the password is wrong" : "there is no such user in auth_file",
     });
   }
+  guess.succeed();
   return { ...proven, isBound: mechanism === SCRAM_SHA_256_PLUS };
 }
 

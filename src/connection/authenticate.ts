@@ -3,13 +3,12 @@
 import { type BindingConflict, passLogin } from "../auth/passthrough.ts";
 import type { LoginBinding } from "../auth/scram.ts";
 import type { AuthConfig } from "../config/types.ts";
-import { StageError } from "../errors.ts";
 import { sameBytes } from "../tls/path/der.ts";
 import type { Authorized } from "./authorize.ts";
 import type { Backend } from "./connect_backend.ts";
 import { Conversation } from "./conversation.ts";
 import { Deadline } from "./deadline.ts";
-import { guessedUser, leafOf, logIn, requireGuess } from "./log_in.ts";
+import { leafOf, logIn } from "./log_in.ts";
 import type { Login } from "./login.ts";
 
 /** How the session was let through. */
@@ -23,17 +22,6 @@ export interface Authentication {
 export function authenticationDeadline({ mode, authenticationTimeoutMs: ms }: AuthConfig): Deadline {
   if (mode === "passthrough") return Deadline.never();
   return new Deadline(ms, "auth_timeout", `No login within ${ms} ms (authentication_timeout)`);
-}
-
-/**
- * Turns away whoever has sent too many wrong passwords, before the backend is dialled for it.
- *
- * @throws {StageError} `auth_limited`.
- */
-export function refuseGuesser(authorized: Authorized): void {
-  const { packet, route } = authorized;
-  if (packet.kind !== "startup_message" || route.config.auth.mode === "passthrough") return;
-  requireGuess(authorized);
 }
 
 /**
@@ -58,16 +46,10 @@ export async function authenticate(
   const parties = new Conversation(stream, backend.stream, { signal, endsOutOfTurn: mode === "passthrough" });
   try {
     if (mode !== "passthrough") {
-      return { mode, binding: await logIn(authorized, backend, { user: login.user, parties }) };
+      return { mode, binding: await logIn(authorized, backend, { user: login.user, parties, signal }) };
     }
     if (conflict !== null) await passLogin(parties, conflict);
     return { mode, binding: null };
-  } catch (error) {
-    if (!(error instanceof StageError) || error.reason !== "auth_failed") throw error;
-    // Nothing waits for the client's next guess but the client.
-    backend.stream.destroy();
-    await wait(route.logins.attempts.fail(authorized.client, guessedUser(authorized)), signal);
-    throw error;
   } finally {
     parties.release();
   }
@@ -78,19 +60,4 @@ function bindingConflict(ours: Uint8Array | null, { tls }: Backend): BindingConf
   if (tls === null) return null;
   if (ours === null) return "client_in_clear";
   return tls.serverCert !== null && sameBytes(ours, tls.serverCert) ? null : "other_certificate";
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
 }

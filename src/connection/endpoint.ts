@@ -2,9 +2,17 @@
 
 import { type IpRange, isInRange, parseIp, parseIpRange } from "../ip_address.ts";
 import type { Address, ListenerConfig } from "../config/types.ts";
+import type { Limits } from "../limits/limits.ts";
 import { RateLimit } from "./rate_limit.ts";
 import type { Route } from "./route.ts";
-import { Startups } from "./startups.ts";
+import { MAX_STARTUPS, Startups } from "./startups.ts";
+
+/** Options of {@linkcode Endpoint}. */
+export interface EndpointOptions {
+  /** Names the address, the same in all isolates. */
+  readonly key: string;
+  readonly limits: Limits;
+}
 
 /**
  * What a connection is accepted on. The routes are replaced whole: a connection that has found its route keeps it,
@@ -14,14 +22,18 @@ export class Endpoint {
   /** As configured; port 0 = any free one. */
   readonly address: Address;
   /** Clients that have not said yet what they want. */
-  readonly startups = new Startups();
+  readonly startups: Startups;
   /** CancelRequests: their keys may be guessed, and each costs a connection to a backend. */
-  readonly cancelRate = new RateLimit(CANCEL_RATE);
+  readonly cancelRate: RateLimit;
   #table: RouteTable;
 
   /** @param routes At least one; several have different server names. */
-  constructor(address: Address, routes: readonly Route[]) {
-    this.address = address;
+  constructor(routes: readonly Route[], { key, limits }: EndpointOptions) {
+    this.address = routes[0]!.config.listener.bindAddress;
+    // A socket file is one isolate's alone.
+    const isShared = this.address.kind === "tcp";
+    this.startups = new Startups(isShared ? limits.shareOf(MAX_STARTUPS) : MAX_STARTUPS);
+    this.cancelRate = new RateLimit({ name: ["cancels", key], ...CANCEL_RATE }, limits);
     this.#table = tableOf(routes);
   }
 

@@ -6,12 +6,13 @@
  */
 
 import { describeFailure, StageError } from "../errors.ts";
-import { authenticate, authenticationDeadline, refuseGuesser } from "./authenticate.ts";
+import { authenticate, authenticationDeadline } from "./authenticate.ts";
 import { authorize, type Authorized, type AuthorizeOptions } from "./authorize.ts";
 import { chooseRoute } from "./choose_route.ts";
 import { type Backend, connectBackend, connectDeadline } from "./connect_backend.ts";
 import { Deadline } from "./deadline.ts";
 import { forwardCancel } from "./forward_cancel.ts";
+import { refuseGuesser } from "./guess.ts";
 import { handshake } from "./handshake.ts";
 import { identify } from "./identify.ts";
 import type { Accepted } from "./listen.ts";

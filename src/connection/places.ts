@@ -1,14 +1,16 @@
 /** Places on a route: each taken and given back, counted over all isolates of the process. */
 
+import { addToCell, lifeIn, passOnCell } from "../limits/owned_cell.ts";
+
 /** Memory that all isolates share, for a count of places: the total, then one cell for each of `isolates`. */
 export function sharedPlaces(isolates: number): SharedArrayBuffer {
   return new SharedArrayBuffer((FIRST_CELL + isolates) * Int32Array.BYTES_PER_ELEMENT);
 }
 
-/** Gives back every place that `isolate` has taken: it has died, and cannot do so itself. */
+/** Gives back every place that `isolate` has taken: it has died, and what it still does itself counts no more. */
 export function giveBackPlaces(memory: SharedArrayBuffer, isolate: number): void {
   const cells = new Int32Array(memory);
-  Atomics.sub(cells, TOTAL, Atomics.exchange(cells, FIRST_CELL + isolate, 0));
+  Atomics.sub(cells, TOTAL, passOnCell(cells, FIRST_CELL + isolate));
 }
 
 /** How many places are taken, by whichever isolate. */
@@ -20,6 +22,7 @@ export function takenPlaces(memory: SharedArrayBuffer): number {
 export class Places {
   readonly #cells: Int32Array;
   readonly #own: number;
+  readonly #life: number;
 
   /**
    * @param memory Of {@linkcode sharedPlaces}; by default for this isolate alone.
@@ -28,6 +31,7 @@ export class Places {
   constructor(memory: ArrayBufferLike = sharedPlaces(1), isolate = 0) {
     this.#cells = new Int32Array(memory);
     this.#own = FIRST_CELL + isolate;
+    this.#life = lifeIn(Atomics.load(this.#cells, this.#own));
   }
 
   get open(): number {
@@ -41,13 +45,15 @@ export class Places {
    */
   enter(limit: number): (() => void) | null {
     if (!this.#take(limit)) return null;
-    Atomics.add(this.#cells, this.#own, 1);
+    if (!this.#addToOwn(1)) {
+      Atomics.sub(this.#cells, TOTAL, 1);
+      return null;
+    }
     let isInside = true;
     return () => {
       if (!isInside) return;
       isInside = false;
-      Atomics.sub(this.#cells, this.#own, 1);
-      Atomics.sub(this.#cells, TOTAL, 1);
+      if (this.#addToOwn(-1)) Atomics.sub(this.#cells, TOTAL, 1);
     };
   }
 
@@ -58,6 +64,11 @@ export class Places {
       if (limit > 0 && taken >= limit) return false;
       if (Atomics.compareExchange(this.#cells, TOTAL, taken, taken + 1) === taken) return true;
     }
+  }
+
+  /** False once this isolate's places have been given back for it. */
+  #addToOwn(by: number): boolean {
+    return addToCell(this.#cells, this.#own, { life: this.#life, by });
   }
 }
 

@@ -1,55 +1,36 @@
-/** How often each network may do something; what is remembered is bounded. */
+/** How often each network may do something, whichever isolates it comes to. */
 
-import { networkOf } from "./socket.ts";
+import { Limits } from "../limits/limits.ts";
+import { networkOf } from "../limits/network.ts";
 
 /** Options of {@linkcode RateLimit}. */
 export interface RateLimitOptions {
+  /** What it is, unlike any other rate of the process. */
+  readonly name: readonly string[];
   /** How many at once, after a pause. */
   readonly burst: number;
-  /** How many a second in the long run. */
+  /** How many a second in the long run; the burst has run down within two minutes. */
   readonly perSecond: number;
-  /** How many networks are remembered; beyond it the one that was silent longest is forgotten. @default 10_000 */
-  readonly networks?: number;
 }
 
 /** One bucket of tokens for each network: an IPv4 address, or the 64 bits of IPv6 that one customer has. */
 export class RateLimit {
-  readonly #options: Required<RateLimitOptions>;
-  /** In the order of their last use. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #limits: Limits;
+  readonly #name: readonly string[];
+  readonly #rate: { readonly limit: number; readonly unitMs: number };
 
-  constructor(options: RateLimitOptions) {
-    this.#options = { networks: 10_000, ...options };
-  }
-
-  /** How many networks are remembered. */
-  get size(): number {
-    return this.#buckets.size;
+  constructor({ name, burst, perSecond }: RateLimitOptions, limits: Limits) {
+    this.#limits = limits;
+    this.#name = name;
+    this.#rate = { limit: burst, unitMs: Math.ceil(1000 / perSecond) };
   }
 
   /**
    * Whether `client` may do it once more; counts if so.
    *
    * @param client As logs show it.
-   * @param now In milliseconds, of a clock that does not go back.
    */
-  take(client: string, now: number = performance.now()): boolean {
-    const { burst, perSecond, networks } = this.#options;
-    const network = networkOf(client);
-    const { tokens, at } = this.#buckets.get(network) ?? { tokens: burst, at: now };
-    const left = Math.min(burst, tokens + (now - at) * perSecond / 1000);
-    this.#buckets.delete(network);
-    this.#buckets.set(network, { tokens: left >= 1 ? left - 1 : left, at: now });
-    if (this.#buckets.size > networks) {
-      const [oldest] = this.#buckets.keys();
-      this.#buckets.delete(oldest!);
-    }
-    return left >= 1;
+  take(client: string): boolean {
+    return this.#limits.fading.take(this.#limits.keyOf(...this.#name, networkOf(client)), this.#rate);
   }
-}
-
-interface Bucket {
-  readonly tokens: number;
-  /** When `tokens` was right. */
-  readonly at: number;
 }

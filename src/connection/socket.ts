@@ -2,7 +2,6 @@
 
 import type { Socket } from "node:net";
 import type { Address } from "../config/types.ts";
-import { formatIp, parseIp } from "../ip_address.ts";
 import { StageError } from "../errors.ts";
 
 /**
@@ -102,19 +101,6 @@ export function formatAddress(address: string | undefined, port: number | undefi
  * (net.ipv4.tcp_keepalive_intvl and _probes, 75 s and 9 times by default): the runtime has no way to set it.
  */
 export const KEEP_ALIVE_MS = 60_000;
-
-/**
- * Whose connection it is, for limits: the IPv4 address, or the first 64 bits of the IPv6 address, which one customer
- * has whole; anything else as it is.
- *
- * @param client As {@linkcode formatAddress} writes it.
- */
-export function networkOf(client: string): string {
-  const host = client.slice(0, Math.max(client.lastIndexOf(":"), 0)).replace(/^\[|\]$/g, "");
-  const octets = parseIp(host);
-  if (octets === null) return client;
-  return octets.length === 4 ? host : formatIp(octets.fill(0, 8));
-}
 
 const MAPPED_IPV4 = /^::ffff:\d+\.\d+\.\d+\.\d+$/i;
 

@@ -1,8 +1,8 @@
 /** How many clients of an address may be in their start-up at a time, and who has to give way to whom. */
 
 import { StageError } from "../errors.ts";
+import { networkOf } from "../limits/network.ts";
 import type { Deadline } from "./deadline.ts";
-import { networkOf } from "./socket.ts";
 
 /**
  * Places for connections between accept and StartupMessage: what strangers can use up without any credentials.
@@ -21,7 +21,8 @@ export class Startups {
   readonly #places = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(limit = MAX_STARTUPS, graceMs = GRACE_MS) {
+  /** @param limit {@linkcode MAX_STARTUPS}, or this isolate's share of them. */
+  constructor(limit: number, graceMs = GRACE_MS) {
     this.#limit = limit;
     this.#graceMs = graceMs;
   }
@@ -138,10 +139,10 @@ interface Waiting {
 }
 
 /**
- * Each may make us hold 256 KiB (tls/handshake_bound.ts), 128 MB together. A start-up takes three or four round trips,
+ * Of all isolates together. Each may make us hold 256 KiB (tls/handshake_bound.ts), 128 MB together. A start-up takes three or four round trips,
  * so clients 200 ms away come in at some 600 a second, about what one core can do handshakes of.
  */
-const MAX_STARTUPS = 512;
+export const MAX_STARTUPS = 512;
 
 /** Four round trips of 500 ms. */
 const GRACE_MS = 2_000;

@@ -7,6 +7,7 @@ import { type Accepted, listen, type Listener, type ListenOptions } from "../con
 import type { Route } from "../connection/route.ts";
 import { describeAddress } from "../connection/socket.ts";
 import type { Problem } from "../errors.ts";
+import type { Limits } from "../limits/limits.ts";
 import { bindProblem } from "./bind_problem.ts";
 
 /** An address that is bound, and the routes reached through it. */
@@ -26,12 +27,17 @@ export interface Applied {
 /** The listeners of one server. */
 export class Listeners {
   readonly #serve: (accepted: Accepted) => void;
+  readonly #limits: Limits;
   readonly #options: ListenOptions;
   #bound: ReadonlyMap<string, Bound> = new Map();
 
   /** @param serve Called for each connection. */
-  constructor(serve: (accepted: Accepted) => void, options: ListenOptions = {}) {
+  constructor(
+    serve: (accepted: Accepted) => void,
+    { limits, ...options }: ListenOptions & { readonly limits: Limits },
+  ) {
     this.#serve = serve;
+    this.#limits = limits;
     this.#options = options;
   }
 
@@ -84,7 +90,7 @@ export class Listeners {
 
   /** @param leaving What is to be closed anyway: where it stands in the way it is closed first, and comes back on failure. */
   async #open(group: readonly Route[], leaving: readonly Bound[]): Promise<Bound> {
-    const endpoint = new Endpoint(group[0]!.config.listener.bindAddress, group);
+    const endpoint = new Endpoint(group, { key: keyOf(group[0]!.config), limits: this.#limits });
     try {
       return { endpoint, listener: await listen(endpoint, this.#serve, this.#options) };
     } catch (error) {

@@ -5,6 +5,7 @@ import { openLogins } from "../auth/logins.ts";
 import type { RouteConfig } from "../config/types.ts";
 import { Places } from "../connection/places.ts";
 import type { Route } from "../connection/route.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { LoadedRoute } from "../load.ts";
 import { allowRules } from "../scope/apps/allow_rules.ts";
 import { TlsAcceptor } from "../tls/acceptor.ts";
@@ -14,8 +15,6 @@ import type { ListenerMaterial } from "../tls/material.ts";
 export interface Counts {
   readonly sessions: Places;
   readonly cancels: Places;
-  /** Wrong passwords: whoever guesses must not gain by a reload. */
-  readonly attempts: Attempts;
 }
 
 /** Makes routes; one that has not changed stays the same object, and its name keeps its counts. */
@@ -23,11 +22,15 @@ export class Routes {
   readonly #made = new WeakMap<LoadedRoute, Route>();
   readonly #acceptors = new WeakMap<ListenerMaterial, TlsAcceptor>();
   readonly #counts = new Map<string, Counts>();
+  readonly #limits: Limits;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
 
   /** Sets the counts of a route that others count, too. */
-  share(name: string, counts: Pick<Counts, "sessions" | "cancels">): void {
-    const { attempts } = this.#countsOf(name);
-    this.#counts.set(name, { ...counts, attempts });
+  share(name: string, counts: Counts): void {
+    this.#counts.set(name, counts);
   }
 
   of(loaded: LoadedRoute): Route {
@@ -47,9 +50,18 @@ export class Routes {
   #open({ config, material, app, users }: LoadedRoute): Route {
     const acceptor = material.listener && this.#acceptorOf(material.listener, config);
     const rules = config.allow.length === 0 ? null : allowRules(config.allow);
-    const { attempts, ...counts } = this.#countsOf(config.name);
+    const attempts = new Attempts(this.#limits, config.name);
     const logins = openLogins(users, { keyPem: material.listener?.keyPem ?? null, attempts });
-    return { config, material, acceptor, rules, app, logins, ...counts, warned: new Set() };
+    return {
+      config,
+      material,
+      acceptor,
+      rules,
+      app,
+      logins,
+      ...this.#countsOf(config.name),
+      warned: new Set(),
+    };
   }
 
   /** A route that has only moved within the file keeps its material, and with it this. */
@@ -64,11 +76,7 @@ export class Routes {
   }
 
   #countsOf(name: string): Counts {
-    const counts = this.#counts.get(name) ?? {
-      sessions: new Places(),
-      cancels: new Places(),
-      attempts: new Attempts(),
-    };
+    const counts = this.#counts.get(name) ?? { sessions: new Places(), cancels: new Places() };
     this.#counts.set(name, counts);
     return counts;
   }

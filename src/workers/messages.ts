@@ -2,6 +2,7 @@
 
 import type { FilesFound } from "../config/snapshot.ts";
 import type { RouteConfig } from "../config/types.ts";
+import type { LimitsMemory } from "../limits/limits.ts";
 import type { PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import type { Applied } from "../server/serving.ts";
 
@@ -28,6 +29,7 @@ export interface Place {
   readonly reserve: number;
   /** Of `connection/descriptors.ts`: shared by all workers. */
   readonly descriptors: SharedArrayBuffer;
+  readonly limits: LimitsMemory;
 }
 
 /** What a worker is asked to do, each answered once, and by what. */

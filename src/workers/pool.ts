@@ -7,6 +7,7 @@ import {
   sharedDescriptors,
 } from "../connection/descriptors.ts";
 import type { Problem } from "../errors.ts";
+import { giveBackHeld, sharedLimits } from "../limits/limits.ts";
 import type { LoadedRoute } from "../load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { boundAddress } from "../server/listener_events.ts";
@@ -50,18 +51,20 @@ export class WorkerPool implements Serving {
     // Before there are others, whom it could take the last one from.
     new DescriptorBudget({ file, reserve, memory: descriptors }).proveAtStart();
     const parts = this.#parts = new RouteParts(size);
+    const limits = sharedLimits(size);
     this.#seats = Array.from({ length: size }, (_, index) =>
       new Seat({
         ...options,
         observe: (event) => this.#isSaidAgain(event) || options.observe(event),
         index,
-        place: { file, reserve, descriptors },
+        place: { file, reserve, descriptors, limits },
         parts: () => this.#partsNow(),
         lent: () => this.#lent,
         onLent: (lent) => this.#spread(lent),
         onFailed: () => {
           forgetConnections(descriptors, index);
           parts.giveBack(index);
+          giveBackHeld(limits, index);
         },
       }));
   }

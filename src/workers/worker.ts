@@ -5,6 +5,7 @@ import { type FilesFound, Snapshot } from "../config/snapshot.ts";
 import { DescriptorBudget } from "../connection/descriptors.ts";
 import { Places } from "../connection/places.ts";
 import { formatProblem } from "../errors.ts";
+import { Limits } from "../limits/limits.ts";
 import { type LoadedRoute, Loader } from "../load.ts";
 import { Server } from "../server.ts";
 import { guardIsolate } from "../server/guard.ts";
@@ -92,10 +93,11 @@ class WorkerServing {
   }
 
   readonly #handlers: Handlers = {
-    start: ({ file, reserve, descriptors }) => {
+    start: ({ file, reserve, descriptors, limits: memory }) => {
       const budget = new DescriptorBudget({ file, reserve, memory: descriptors, isolate: this.#index });
+      const limits = new Limits({ memory, isolate: this.#index });
       const shared = { ownsSocketFiles: this.#index === 0, onLent: this.#onLent };
-      this.#server = new Server({ observe: this.#sender.observe, budget, shared });
+      this.#server = new Server({ observe: this.#sender.observe, budget, limits, shared });
       return Promise.resolve(null);
     },
     // One after the other: the last one asked for is the one that stays.

@@ -1,66 +1,99 @@
 import assert from "node:assert/strict";
-import { Attempts, networkOf } from "../../src/auth/attempts.ts";
+import { Attempts, Guess } from "../../src/auth/attempts.ts";
+import { giveBackHeld, Limits, sharedLimits } from "../../src/limits/limits.ts";
+
+const OFFICE = "192.0.2.1:51514";
 
 Deno.test("Attempts blocks a user after ten failures, and lets one more guess in every six seconds", () => {
-  const { attempts, pass } = make();
+  const { attempts, fail, pass } = make();
   for (let i = 0; i < 10; i++) {
     assert.equal(attempts.isBlocked(OFFICE, "alice"), false);
-    attempts.fail(OFFICE, "alice");
+    fail(OFFICE, "alice");
   }
   assert.equal(attempts.isBlocked(OFFICE, "alice"), true);
+  assert.equal(attempts.begin(OFFICE, "alice"), "blocked");
   assert.equal(attempts.isBlocked(OFFICE, "bob"), false);
   assert.equal(attempts.isBlocked("192.0.2.2:1", "alice"), false);
   pass(5_000);
   assert.equal(attempts.isBlocked(OFFICE, "alice"), true);
   pass(1_100);
   assert.equal(attempts.isBlocked(OFFICE, "alice"), false);
-  attempts.fail(OFFICE, "alice");
+  fail(OFFICE, "alice");
   assert.equal(attempts.isBlocked(OFFICE, "alice"), true);
 });
 
 Deno.test("Attempts keeps answers back longer each time, up to two seconds, and forgets after a success", () => {
-  const { attempts } = make();
-  const delays = Array.from({ length: 8 }, () => attempts.fail(OFFICE, "alice"));
+  const { fail, begin } = make();
+  const delays = Array.from({ length: 8 }, () => fail(OFFICE, "alice"));
   assert.deepEqual(delays, [50, 100, 200, 400, 800, 1_600, 2_000, 2_000]);
-  attempts.succeed(OFFICE, "alice");
-  assert.equal(attempts.fail(OFFICE, "alice"), 50);
+  begin(OFFICE, "alice").succeed();
+  assert.equal(fail(OFFICE, "alice"), 50);
 });
 
 Deno.test("Attempts blocks an address that tries many users, for no longer than its count runs down", () => {
-  const { attempts, pass } = make();
-  for (let i = 0; i < 100; i++) attempts.fail(OFFICE, `user ${i}`);
+  const { attempts, fail, pass } = make();
+  for (let i = 0; i < 100; i++) fail(OFFICE, `user ${i}`);
   assert.equal(attempts.isBlocked(OFFICE, "alice"), true);
   assert.equal(attempts.isBlocked("192.0.2.2:1", "alice"), false);
   pass(700);
   assert.equal(attempts.isBlocked(OFFICE, "alice"), false);
 });
 
-Deno.test("Attempts stays bounded, whatever comes from however many addresses and users", () => {
-  const { attempts } = make();
-  for (let i = 0; i < 30_000; i++) {
-    attempts.fail(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:1`, "x".repeat(9_000) + i);
-  }
-  assert.equal(attempts.size, 10_000);
+Deno.test("Attempts counts guesses under way, and lets no more begin than may fail", () => {
+  const { attempts, begin, fail } = make();
+  for (let i = 0; i < 3; i++) fail(OFFICE, "alice");
+  const guesses = Array.from({ length: 7 }, () => begin(OFFICE, "alice"));
+  assert.equal(attempts.begin(OFFICE, "alice"), "busy");
+  assert.equal(attempts.isBlocked(OFFICE, "alice"), false, "nobody has failed yet");
+  assert.ok(attempts.begin(OFFICE, "bob") instanceof Guess);
+  guesses[0]!.withdraw();
+  guesses[0]!.fail();
+  const another = begin(OFFICE, "alice");
+  for (const guess of [...guesses.slice(1), another]) guess.fail();
+  assert.equal(attempts.begin(OFFICE, "alice"), "blocked");
 });
 
-Deno.test("networkOf() gives an IPv4 address, or the /64 of an IPv6 address however it is written", () => {
-  const cases = [
-    ["192.0.2.1:5432", "192.0.2.1"],
-    ["[::ffff:192.0.2.1]:5432", "192.0.2.1"],
-    ["[2001:db8:0:1:aaaa:bbbb:cccc:dddd]:1", "2001:db8:0:1"],
-    ["[2001:DB8:0:1::1]:1", "2001:db8:0:1"],
-    ["[2001:db8:0:1::2]:2", "2001:db8:0:1"],
-    ["[2001:0db8::1]:1", "2001:db8:0:0"],
-    ["[fe80::1%eth0]:1", "fe80:0:0:0"],
-    ["[::1]:1", "0:0:0:0"],
-    ["unknown", "unknown"],
-  ];
-  for (const [client, network] of cases) assert.equal(networkOf(client!), network);
+Deno.test("Attempts of a network's many users under way at once are no more than may fail", () => {
+  const { attempts, begin } = make();
+  const guesses = Array.from({ length: 100 }, (_, i) => begin(OFFICE, `user ${i}`));
+  assert.equal(attempts.begin(OFFICE, "alice"), "busy");
+  assert.ok(attempts.begin("192.0.2.2:1", "alice") instanceof Guess);
+  for (const guess of guesses) guess.succeed();
+  assert.ok(attempts.begin(OFFICE, "alice") instanceof Guess);
 });
 
-const OFFICE = "192.0.2.1:51514";
+Deno.test("Attempts are those of all isolates, and of one route; one that has died holds up nobody", () => {
+  const memory = sharedLimits(2);
+  const [one, two] = [0, 1].map((isolate) =>
+    new Attempts(new Limits({ memory, isolate, now: () => 0 }), "orders")
+  ) as [Attempts, Attempts];
+  const guesses = Array.from({ length: 10 }, (_, i) => (i < 6 ? one : two).begin(OFFICE, "alice") as Guess);
+  assert.deepEqual([one.begin(OFFICE, "alice"), two.begin(OFFICE, "alice")], ["busy", "busy"]);
+  assert.ok(new Attempts(new Limits({ memory }), "billing").begin(OFFICE, "alice") instanceof Guess);
+  giveBackHeld(memory, 0);
+  for (const guess of guesses.slice(6)) guess.fail();
+  const rest = Array.from({ length: 6 }, () => two.begin(OFFICE, "alice") as Guess);
+  assert.equal(two.begin(OFFICE, "alice"), "busy");
+  for (const guess of rest) guess.fail();
+  const next = new Attempts(new Limits({ memory, isolate: 0, now: () => 0 }), "orders");
+  assert.deepEqual([next.isBlocked(OFFICE, "alice"), two.isBlocked(OFFICE, "alice")], [true, true]);
+});
+
+Deno.test("Attempts takes names that PostgreSQL cuts to the same for the same", () => {
+  const { attempts, fail } = make();
+  const long = "é".repeat(31) + "x";
+  for (let i = 0; i < 10; i++) fail(OFFICE, `${long}${i}`);
+  assert.equal(attempts.isBlocked(OFFICE, long), true);
+});
 
 function make() {
   let now = 0;
-  return { attempts: new Attempts(() => now), pass: (ms: number) => void (now += ms) };
+  const attempts = new Attempts(new Limits({ now: () => now }), "orders");
+  const begin = (client: string, user: string): Guess => {
+    const guess = attempts.begin(client, user);
+    if (typeof guess === "string") assert.fail(`the guess is ${guess}`);
+    return guess;
+  };
+  const fail = (client: string, user: string) => begin(client, user).fail();
+  return { attempts, begin, fail, pass: (ms: number) => void (now += ms) };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { Attempts } from "../../src/auth/attempts.ts";
+import { Limits } from "../../src/limits/limits.ts";
 import { openLogins } from "../../src/auth/logins.ts";
 import { verifierOf } from "../../src/auth/verifiers.ts";
 import { ConfigError } from "../../src/errors.ts";
@@ -69,7 +70,7 @@ Deno.test("verifierOf() makes up the same verifier for the same name, with anoth
   );
 });
 
-const attempts = new Attempts();
+const attempts = new Attempts(new Limits(), "orders");
 const SCRAM = { mode: "scram", auth_file: "users.txt" };
 
 async function configFolder(files: Record<string, string>, auths: readonly Record<string, unknown>[]) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { giveBackPlaces, Places, sharedPlaces, takenPlaces } from "../../src/connection/places.ts";
+import { inWorkers } from "../limits/workers.ts";
 
 Deno.test("Places admits up to the limit it is given, and each place comes back once", () => {
   const places = new Places();
@@ -34,29 +35,39 @@ Deno.test("Places of several isolates share one limit, and what a dead one had t
   assert.equal(takenPlaces(memory), 1);
 });
 
+Deno.test("Places of an isolate that was declared dead change nothing any more, whatever it still does", () => {
+  const memory = sharedPlaces(2);
+  const [dead, other] = [new Places(memory, 0), new Places(memory, 1)];
+  const [leave, another] = [dead.enter(0)!, dead.enter(0)!];
+  other.enter(0);
+  giveBackPlaces(memory, 0);
+  assert.equal(takenPlaces(memory), 1);
+  leave();
+  assert.equal(takenPlaces(memory), 1, "given back twice");
+  assert.equal(dead.enter(0), null);
+  assert.equal(takenPlaces(memory), 1, "taken by nobody");
+  const next = new Places(memory, 0);
+  const leaveNext = next.enter(2)!;
+  another();
+  assert.equal(takenPlaces(memory), 2, "given back by another");
+  leaveNext();
+  giveBackPlaces(memory, 0);
+  giveBackPlaces(memory, 0);
+  assert.equal(takenPlaces(memory), 1);
+});
+
 Deno.test("Places are exact when isolates take them at the same time", async () => {
   const memory = sharedPlaces(2);
-  const source = `
-    import { Places } from ${JSON.stringify(new URL("../../src/connection/places.ts", import.meta.url).href)};
-    self.onmessage = ({ data: { memory, isolate } }) => {
-      const places = new Places(memory, isolate);
-      let taken = 0;
-      for (let i = 0; i < 200_000; i++) {
-        const leave = places.enter(100);
-        if (leave !== null && i % 3 === 0) leave();
-        else if (leave !== null) taken++;
-      }
-      self.postMessage(taken);
-    };`;
-  const url = `data:text/javascript,${encodeURIComponent(source)}`;
-  const workers = [0, 1].map(() => new Worker(url, { type: "module" }));
-  const taken = await Promise.all(workers.map((worker, isolate) =>
-    new Promise<number>((resolve) => {
-      worker.onmessage = ({ data }) => resolve(data);
-      worker.postMessage({ memory, isolate });
-    })
-  ));
-  for (const worker of workers) worker.terminate();
+  const taken = await inWorkers(2, memory, (isolate, memory, { Places }) => {
+    const places = new Places(memory, isolate);
+    let taken = 0;
+    for (let i = 0; i < 200_000; i++) {
+      const leave = places.enter(100);
+      if (leave !== null && i % 3 === 0) leave();
+      else if (leave !== null) taken++;
+    }
+    return taken;
+  });
   assert.equal(taken[0]! + taken[1]!, 100);
   assert.equal(takenPlaces(memory), 100);
 });

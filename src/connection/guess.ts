@@ -1,0 +1,104 @@
+/** Passwords as guesses, where the login is ours: who may not make one, and what each of them comes to. */
+
+import type { Guess } from "../auth/attempts.ts";
+import type { Parties } from "../auth/peer.ts";
+import { wrongPassword } from "../auth/wrong_password.ts";
+import { type CloseReason, StageError } from "../errors.ts";
+import type { Authorized } from "./authorize.ts";
+
+/** What a guess is part of. */
+export interface Guessing {
+  readonly parties: Parties;
+  /** Ends every wait. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Turns away whoever has sent too many wrong passwords, before the backend is dialled for it.
+ *
+ * @throws {StageError} `auth_limited`.
+ */
+export function refuseGuesser(authorized: Authorized): void {
+  const { client, packet, route } = authorized;
+  if (packet.kind !== "startup_message" || route.config.auth.mode === "passthrough") return;
+  if (route.logins.attempts.isBlocked(client, guessedUser(authorized))) throw limited(authorized);
+}
+
+/**
+ * Begins a guess, as soon as it is sure not to be one too many: whoever opens many sessions at once waits for some of
+ * them, and is not refused for it.
+ *
+ * @throws {StageError} `auth_limited` if too many wrong passwords have come for this user, or from this network;
+ *   `client_closed` if the client does not wait; the signal's reason.
+ */
+export async function beginGuess(authorized: Authorized, { parties, signal }: Guessing): Promise<Guess> {
+  const { client, route } = authorized;
+  const user = guessedUser(authorized);
+  for (;;) {
+    const guess = route.logins.attempts.begin(client, user);
+    if (guess === "blocked") throw limited(authorized);
+    if (guess !== "busy") return guess;
+    await wait(TURN_MS * (0.5 + Math.random()), signal);
+    if (parties.client.hasLeft) {
+      throw new StageError("client_closed", "Client closed the connection while waiting");
+    }
+  }
+}
+
+/**
+ * Settles a guess whose login has failed, and keeps the answer to a wrong password back. It was one unless the fault is
+ * the backend's or ours: of whoever leaves early nobody knows what he wanted to know.
+ */
+export async function settleGuess(guess: Guess, error: unknown, signal: AbortSignal): Promise<void> {
+  if (!(error instanceof StageError)) return void guess.fail();
+  if (UNDECIDED.has(error.reason)) return guess.withdraw();
+  const delayMs = guess.fail();
+  if (error.reason === "auth_failed") await wait(delayMs, signal);
+}
+
+/** The user the client names. */
+export function userOf(packet: Authorized["packet"]): string {
+  return (packet.kind === "startup_message" && packet.parameters.get("user")) || "";
+}
+
+/**
+ * Whose password it is that a client guesses: one that goes on to the backend is of the user there, whatever the client
+ * called itself to an app that has chosen that one.
+ */
+function guessedUser({ packet, login, route }: Authorized): string {
+  const { mode } = route.config.auth;
+  return mode === "password" && login !== null ? login.user : userOf(packet);
+}
+
+function limited({ packet }: Authorized): StageError {
+  const why = "too many wrong passwords came before, expected a pause";
+  return wrongPassword(userOf(packet), { reason: "auth_limited", why });
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** The login has ended before anybody could say whether the password was right. */
+const UNDECIDED: ReadonlySet<CloseReason> = new Set([
+  "auth_timeout",
+  "backend_error",
+  "backend_login_failed",
+  "backend_lost",
+  "backend_untrusted",
+  "server_draining",
+]);
+
+// A login takes some milliseconds; at random, so that those who wait do not get in each other's way again and again.
+const TURN_MS = 10;

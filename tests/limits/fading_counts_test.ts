@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FadingCounts, fadingMemory } from "../../src/limits/fading_counts.ts";
+import { type Key, makeKey } from "../../src/limits/keys.ts";
+import { inWorkers } from "./workers.ts";
+
+const SECRET = new Uint8Array(32).fill(7);
+const SECOND = { unitMs: 1_000 };
+
+Deno.test("FadingCounts counts one less with each unit of time, down to nothing", () => {
+  const { counts, pass } = make();
+  const key = keyOf("alice");
+  assert.deepEqual([counts.add(key, SECOND), counts.add(key, SECOND)], [1, 2]);
+  pass(500);
+  assert.equal(counts.count(key, SECOND), 1.5);
+  pass(60_000);
+  assert.deepEqual([counts.count(key, SECOND), counts.add(key, SECOND)], [0, 1]);
+});
+
+Deno.test("FadingCounts takes up to a limit, and what it refuses does not count", () => {
+  const { counts, pass } = make();
+  const rate = { ...SECOND, limit: 3 };
+  const take = () => counts.take(keyOf("alice"), rate);
+  assert.deepEqual([take(), take(), take(), take(), take()], [true, true, true, false, false]);
+  pass(999);
+  assert.equal(take(), false);
+  pass(1);
+  assert.deepEqual([take(), take()], [true, false]);
+});
+
+Deno.test("FadingCounts clears one key, and leaves what another has in the same cells", () => {
+  const { counts } = make();
+  const [one, other]: Key[] = [[1, 2, 3, 4], [1, 7, 8, 9]];
+  for (let i = 0; i < 3; i++) counts.add(one!, SECOND);
+  for (let i = 0; i < 5; i++) counts.add(other!, SECOND);
+  assert.deepEqual([counts.count(one!, SECOND), counts.count(other!, SECOND)], [3, 5]);
+  counts.clear(one!);
+  assert.deepEqual([counts.count(one!, SECOND), counts.count(other!, SECOND)], [0, 5]);
+});
+
+Deno.test("FadingCounts counts too much when keys meet in all rows, and never too little", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(key(), fc.nat(2_000)), { maxLength: 100 }), (steps) => {
+      const { counts, pass } = make();
+      const alone = new Map<string, FadingCounts>();
+      const clocks: ((ms: number) => void)[] = [];
+      for (const [key, pauseMs] of steps) {
+        const name = key.join();
+        const own = alone.get(name) ?? (() => {
+          const made = make();
+          clocks.push(made.pass);
+          alone.set(name, made.counts);
+          return made.counts;
+        })();
+        counts.add(key, SECOND);
+        own.add(key, SECOND);
+        pass(pauseMs);
+        for (const passAlone of clocks) passAlone(pauseMs);
+        for (const [each, single] of alone) {
+          const parsed = each.split(",").map(Number);
+          assert.ok(counts.count(parsed, SECOND) >= single.count(parsed, SECOND));
+        }
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("FadingCounts of a clock that is set forth or back by an hour is over, and locks nobody out", () => {
+  for (const ms of [3_600_000, -3_600_000, 2 ** 31, -(2 ** 31), 2 ** 32 + 200_000]) {
+    const { counts, pass } = make();
+    for (let i = 0; i < 10; i++) counts.add(keyOf("alice"), SECOND);
+    pass(ms);
+    assert.equal(counts.count(keyOf("alice"), SECOND), 0, `after ${ms} ms`);
+    assert.equal(counts.add(keyOf("alice"), SECOND), 1);
+  }
+});
+
+Deno.test("FadingCounts runs down within two minutes, however much is added", () => {
+  const { counts, pass } = make();
+  for (let i = 0; i < 10_000; i++) counts.add(keyOf("alice"), SECOND);
+  pass(120_000);
+  assert.equal(counts.count(keyOf("alice"), SECOND), 0);
+});
+
+Deno.test("FadingCounts that are flooded hold up few others, and only until the flood has run down", () => {
+  const { counts, pass } = make();
+  const user = { unitMs: 6_000, limit: 10 };
+  for (let i = 0; i < 10_000; i++) {
+    for (let j = 0; j < 10; j++) counts.add(keyOf(`guessed ${i}`), user);
+  }
+  const others = Array.from({ length: 10_000 }, (_, i) => keyOf(`innocent ${i}`));
+  const heldUp = others.filter((key) => counts.count(key, user) > user.limit - 1).length;
+  assert.ok(heldUp < 20, `${heldUp} of 10,000`);
+  pass(60_000);
+  assert.ok(others.every((key) => counts.count(key, user) === 0));
+});
+
+Deno.test("FadingCounts that several isolates take at once give no more than the limit", async () => {
+  const memory = fadingMemory();
+  const taken = await inWorkers(4, memory, (_isolate, memory, { FadingCounts, makeKey }) => {
+    const counts = new FadingCounts(memory, () => 1_000);
+    let taken = 0;
+    for (let i = 0; i < 200; i++) {
+      const key = makeKey(new Uint8Array(32), [String(i)]);
+      for (let j = 0; j < 100; j++) if (counts.take(key, { unitMs: 1_000, limit: 50 })) taken += 1;
+    }
+    return taken;
+  });
+  const sum = taken.reduce((one, other) => one + other);
+  assert.ok(sum <= 200 * 50, `${sum} of ${200 * 50}`);
+  assert.ok(sum >= 200 * 40, `${sum}: more than those who want the last ones at once got nothing`);
+});
+
+Deno.test("makeKey() depends on the secret, and does not run parts together", () => {
+  const key = (secret: Uint8Array, ...parts: string[]) => makeKey(secret, parts).join();
+  const keys = [
+    key(SECRET, "a", "b"),
+    key(SECRET, "ab"),
+    key(SECRET, "a", "b", ""),
+    key(SECRET, 'a","b'),
+    key(new Uint8Array(32), "a", "b"),
+  ];
+  assert.equal(new Set(keys).size, keys.length);
+  assert.equal(key(SECRET, "a", "b"), keys[0]);
+});
+
+function make() {
+  let now = Date.UTC(2026, 0, 1);
+  return { counts: new FadingCounts(fadingMemory(), () => now), pass: (ms: number) => void (now += ms) };
+}
+
+function keyOf(name: string): Key {
+  return makeKey(SECRET, [name]);
+}
+
+/** Of so few cells that many meet. */
+function key(): fc.Arbitrary<number[]> {
+  return fc.tuple(fc.nat(2), fc.nat(2), fc.nat(2), fc.nat(2)).map((words) => [...words]);
+}
