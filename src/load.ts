@@ -53,7 +53,7 @@ export interface Loaded {
 export async function load(file: string, loader: Loader = new Loader()): Promise<Loaded> {
   const files = new Snapshot();
   const config = await loader.config(file, files);
-  const admin = config.admin && await loader.admin(config.admin, files);
+  const admin = config.admin && loader.admin(config.admin, files);
   const routes: Loading<LoadedRoute>[] = [];
   for (const route of config.routes) routes.push(await loader.route(route, files));
   const loadings = admin === null ? routes : [admin, ...routes];
@@ -87,13 +87,12 @@ export class Loader {
   }
 
   /**
-   * Each part is a turn of the event loop of its own: a hundred routes must not keep connections waiting. Apps are the
-   * operator's code, and are loaded one after the other: they may not expect to run beside themselves.
+   * One step of a reload, without a rest in it. Apps are the operator's code, and are loaded one after the other: they may
+   * not expect to run beside themselves.
    *
    * @param now By which dates are judged, in milliseconds since 1970.
    */
   async route(config: RouteConfig, files: Snapshot, now = Date.now()): Promise<Loading<LoadedRoute>> {
-    await turn();
     const material = this.#material.route(config, { files, now });
     const users = this.#users.route(config, { files });
     const app = await loadAppOf(config, files);
@@ -107,8 +106,7 @@ export class Loader {
   }
 
   /** As {@linkcode Loader.route}. */
-  async admin(config: AdminConfig, files: Snapshot): Promise<Loading<LoadedAdmin>> {
-    await turn();
+  admin(config: AdminConfig, files: Snapshot): Loading<LoadedAdmin> {
     const loading = this.#material.admin(config, { files });
     if (!loading.ok) return loading;
     return { ...loading, value: { config, material: loading.value, files: files.pick(pathsOf(config)) } };
@@ -144,8 +142,4 @@ async function loadAppOf(
     const message = (error as Error).message;
     return { ok: false, problems: [{ path: `proxy[${index}].app`, route: name, message }] };
   }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -15,6 +15,7 @@ import { startLog } from "./observe/log.ts";
 import type { Observation } from "./observe/observation.ts";
 import type { ReloadState } from "./observe/reload_state.ts";
 import { warningEvent } from "./observe/warnings.ts";
+import { Pace } from "./pace.ts";
 import { Reloader } from "./reload/reloader.ts";
 import { DescriptorBudget } from "./connection/descriptors.ts";
 import { Server } from "./server.ts";
@@ -187,7 +188,7 @@ export class RunningProxy {
 
   async #shown(reloaded: Promise<ReloadState>): Promise<ReloadState> {
     const state = await reloaded;
-    this.#observation?.certificates.load(loadedCertificates(this.#reloader.loaded));
+    await this.#observation?.certificates.load(loadedCertificates(this.#reloader.loaded), new Pace());
     return state;
   }
 
@@ -202,7 +203,7 @@ export class RunningProxy {
       reloadState: () => this.#reloader.state,
       workers: () => this.#serving.workers,
     });
-    this.#observation.certificates.load(loadedCertificates(this.#reloader.loaded));
+    await this.#observation.certificates.load(loadedCertificates(this.#reloader.loaded));
     return this.#observation;
   }
 }

@@ -9,6 +9,7 @@ import type { Route } from "./connection/route.ts";
 import { Limits } from "./limits/limits.ts";
 import type { LoadedRoute } from "./load.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "./observe/events.ts";
+import { Pace } from "./pace.ts";
 import { Lifespans, type RouteApp } from "./scope/lifespans.ts";
 import { CountedSet } from "./server/counted_set.ts";
 import { boundAddress, type ListenerEvent, listenerEvents } from "./server/listener_events.ts";
@@ -95,8 +96,10 @@ export class Server implements Serving {
     const failed = new Set(refused.map(({ route }) => route));
     const isKept = ({ config }: LoadedRoute) => failed.has(config.name);
     const routes = [...wanted.filter((route) => !isKept(route)), ...this.#served.filter(isKept)];
+    const listened = routes.filter(this.#isListened);
+    if (!isFirst) await this.#prepare(listened);
     const { opened, closed, problems } = await this.#listeners.apply(
-      routes.filter(this.#isListened).map((route) => this.routes.of(route)),
+      listened.map((route) => this.routes.of(route)),
     );
     await this.#settle(routes);
     const events = [
@@ -144,6 +147,15 @@ export class Server implements Serving {
 
   get #boundRoutes(): readonly Route[] {
     return this.#listeners.bound.flatMap(({ endpoint }) => endpoint.routes);
+  }
+
+  /** Makes of new routes what connections see, bit by bit: those that are open now must not wait for it. */
+  async #prepare(routes: readonly LoadedRoute[]): Promise<void> {
+    const pace = new Pace();
+    for (const route of routes) {
+      this.routes.of(route);
+      await pace.rest();
+    }
   }
 
   /** Notes what is served now, and ends what belonged to what is not. */

@@ -177,6 +177,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   ip_address: { values: [], packages: NO_PACKAGES, pure: true },
   printable: { values: [], packages: NO_PACKAGES, pure: true },
   version: { values: [], packages: NO_PACKAGES, pure: true },
+  pace: { values: [], packages: NO_PACKAGES },
   wire: { values: ["wire", "errors", "ip_address"], packages: NO_PACKAGES, pure: true },
   // node:path only computes, and files are read by two modules alone.
   config: { values: ["config", "errors", "ip_address"], packages: /^(zod|node:path)$/, pure: true },
@@ -216,7 +217,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   observe: {
     values: ["observe", "errors", "printable", "version", "tls/certificate_text", "tls/record"],
-    types: ["config/types", "tls"],
+    types: ["config/types", "pace", "tls"],
   },
   // Its TLS is the listeners' own: accepted, verified and described by the same code.
   admin: {
@@ -280,6 +281,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     values: [
       "reload",
       "load",
+      "pace",
       "config/files",
       "config/snapshot",
       "config/route_conflicts",

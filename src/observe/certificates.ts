@@ -5,6 +5,7 @@ import {
   type CertificateText,
   describeCertificate,
 } from "../tls/certificate_text.ts";
+import type { Pace } from "../pace.ts";
 import type { PgtlsEvent } from "./events.ts";
 import type { LoadedCertificate, LoadedUse } from "./loaded_certificates.ts";
 
@@ -30,6 +31,7 @@ type SeenUse = "backend_seen" | "client_seen";
 export class Certificates {
   readonly #limit: number;
   #loaded: readonly UsedCertificate[] = [];
+  #loads = 0;
   /** By fingerprint, the one seen longest ago first. */
   readonly #seen = new Map<string, SeenCertificate>();
 
@@ -38,16 +40,24 @@ export class Certificates {
     this.#limit = limit;
   }
 
-  /** Takes what has been loaded now, in place of what was loaded before. */
-  load(loaded: readonly LoadedCertificate[]): void {
+  /**
+   * Takes what has been loaded now, in place of what was loaded before; where two of these overlap, the later one counts.
+   *
+   * @param pace Where connections are served meanwhile.
+   */
+  async load(loaded: readonly LoadedCertificate[], pace?: Pace): Promise<void> {
+    const load = ++this.#loads;
+    const before = new Map(this.#loaded.map(({ text }) => [text.sha256, text]));
     const texts = new Map<string, { text: CertificateText; used: CertificateUse[] }>();
     for (const { der, ...use } of loaded) {
+      await pace?.rest();
       const sha256 = certificateFingerprint(der);
-      const known = texts.get(sha256) ?? { text: describeCertificate(der), used: [] };
+      const known = texts.get(sha256) ??
+        { text: before.get(sha256) ?? describeCertificate(der), used: [] };
       known.used.push({ ...use, lastSeen: null });
       texts.set(sha256, known);
     }
-    this.#loaded = [...texts.values()];
+    if (load === this.#loads) this.#loaded = [...texts.values()];
   }
 
   /** Takes an event: a backend's certificate that was accepted, or a client's. */

@@ -11,6 +11,7 @@ import { type Loaded, type LoadedRoute, type Loader, pathsOf } from "../load.ts"
 import type { Observer } from "../observe/events.ts";
 import { warningEvent } from "../observe/warnings.ts";
 import { freshlyLoaded, type ReloadProblem, type ReloadState } from "../observe/reload_state.ts";
+import { Pace } from "../pace.ts";
 import { changesOf, compose, without } from "./changes.ts";
 import { type Decision, Parts } from "./parts.ts";
 
@@ -123,7 +124,10 @@ export class Reloader {
     const { routes, admin } = this.#loaded;
     const before = new Map(routes.map((route) => [route.config.name, route]));
     const decisions: Decision<LoadedRoute>[] = [];
+    // A hundred routes must not keep connections waiting.
+    const pace = new Pace();
     for (const route of config.routes) {
+      await pace.rest();
       const load = () => loader.route(route, how.files);
       decisions.push(
         await this.#parts.decide({ config: route, before: before.get(route.name) ?? null, load }, how),
@@ -131,7 +135,7 @@ export class Reloader {
     }
     if (config.admin === null) return { routes: decisions, admin: null };
     const wanted = config.admin;
-    const load = () => loader.admin(wanted, how.files);
+    const load = () => Promise.resolve(loader.admin(wanted, how.files));
     return {
       routes: decisions,
       admin: await this.#parts.decide({ config: wanted, before: admin, load }, how),

@@ -7,6 +7,7 @@ import { Places } from "../connection/places.ts";
 import { formatProblem } from "../errors.ts";
 import { Limits } from "../limits/limits.ts";
 import { type LoadedRoute, Loader } from "../load.ts";
+import { Pace } from "../pace.ts";
 import { Server } from "../server.ts";
 import { guardIsolate } from "../server/guard.ts";
 import type { Applied } from "../server/serving.ts";
@@ -121,7 +122,12 @@ class WorkerServing {
 
   async #apply(parts: readonly RoutePart[]): Promise<Applied> {
     const routes: LoadedRoute[] = [];
-    for (const part of parts) routes.push(this.#routes.get(part.revision) ?? await this.#load(part));
+    // Whoever serves nothing yet keeps nobody waiting.
+    const pace = this.#routes.size === 0 ? null : new Pace();
+    for (const part of parts) {
+      await pace?.rest();
+      routes.push(this.#routes.get(part.revision) ?? await this.#load(part));
+    }
     this.#routes = new Map(parts.map(({ revision }, i) => [revision, routes[i]!]));
     this.#files = new Map(routes.flatMap(({ files }) => [...files]));
     return await this.#started.apply(routes);

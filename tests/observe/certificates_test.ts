@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { certificateEnds } from "../../src/observe/certificate_ends.ts";
 import { Certificates } from "../../src/observe/certificates.ts";
 import type { LoadedCertificate } from "../../src/observe/loaded_certificates.ts";
+import { Pace } from "../../src/pace.ts";
 import { makeCa } from "../support/pki.ts";
 import { factsOf, lifeOf } from "./events_support.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const ca = makeCa({ name: "CA" });
 
-Deno.test("Certificates lists each certificate once, with all its uses, the one that ends first before the others", () => {
+Deno.test("Certificates lists each certificate once, with all its uses, the one that ends first before the others", async () => {
   const certificates = new Certificates();
   const [late, soon] = [leafOf("late", 20), leafOf("soon", 2)];
-  certificates.load([
+  await certificates.load([
     loaded(late, "a", "listener"),
     loaded(late, "b", "listener"),
     loaded(soon, "a", "client_cert"),
@@ -20,10 +21,10 @@ Deno.test("Certificates lists each certificate once, with all its uses, the one 
   assert.deepEqual(listed, [["CN=soon", ["a"]], ["CN=late", ["a", "b"]]]);
 });
 
-Deno.test("Certificates adds what backends and verified clients have shown, and when", () => {
+Deno.test("Certificates adds what backends and verified clients have shown, and when", async () => {
   const certificates = new Certificates();
   const [server, client] = [leafOf("server", 20), leafOf("client", 10)];
-  certificates.load([loaded(server, "orders", "listener")]);
+  await certificates.load([loaded(server, "orders", "listener")]);
   const facts = { ...factsOf(), serverCert: server, clientChain: [client] };
   for (const event of lifeOf("c-1", { client_tls: facts, backend_tls: facts })) certificates.observe(event);
   const [first, second] = certificates.list();
@@ -47,10 +48,22 @@ Deno.test("Certificates takes no notice of a client certificate that was not acc
   assert.deepEqual(certificates.list().filter(({ text }) => text.subject === "CN=mallory"), []);
 });
 
-Deno.test("Certificates forgets what a reload no longer loads, and the peers seen longest ago", () => {
+Deno.test("Certificates keeps what came later, where one load overtakes another", async () => {
+  const certificates = new Certificates();
+  const pace = new Pace({
+    now: () => performance.now() * 1e6,
+    sleep: () => new Promise((resolve) => setTimeout(resolve, 0)),
+  });
+  const slow = certificates.load([loaded(leafOf("old", 1), "a", "listener")], pace);
+  await certificates.load([loaded(leafOf("new", 1), "a", "listener")]);
+  await slow;
+  assert.deepEqual(certificates.list().map(({ text }) => text.subject), ["CN=new"]);
+});
+
+Deno.test("Certificates forgets what a reload no longer loads, and the peers seen longest ago", async () => {
   const certificates = new Certificates(2);
-  certificates.load([loaded(leafOf("old", 1), "a", "listener")]);
-  certificates.load([loaded(leafOf("new", 1), "a", "listener")]);
+  await certificates.load([loaded(leafOf("old", 1), "a", "listener")]);
+  await certificates.load([loaded(leafOf("new", 1), "a", "listener")]);
   for (const name of ["one", "two", "one", "three"]) {
     const facts = { ...factsOf(), clientChain: [PEERS[name]!] };
     for (const event of lifeOf("c", { client_tls: facts }).slice(0, 6)) certificates.observe(event);
@@ -74,10 +87,10 @@ Deno.test("Certificates stays small whatever 10,000 clients show", () => {
   assert.equal(certificates.list().length, 1_000);
 });
 
-Deno.test("certificateEnds takes of a chain the first end, of a bundle the first to come, of a backend the last seen", () => {
+Deno.test("certificateEnds takes of a chain the first end, of a bundle the first to come, of a backend the last seen", async () => {
   const certificates = new Certificates();
   const expired = leafOf("expired", -1);
-  certificates.load([
+  await certificates.load([
     loaded(leafOf("leaf", 20), "a", "listener"),
     loaded(leafOf("intermediate", 10), "a", "listener"),
     loaded(expired, "a", "client_ca"),
