@@ -53,6 +53,8 @@ export class DescriptorBudget {
     this.#file = file;
     this.#cells = new Int32Array(memory);
     this.#own = FIRST_CELL + isolate;
+    // Who was here before, and is no more, may have counted after his connections were forgotten.
+    this.open = 0;
     const others = this.#cells.length - FIRST_CELL - 1;
     this.#reserve = RESERVE + reserve + others * PER_ISOLATE;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Attempts, Guess } from "../../src/auth/attempts.ts";
 import { giveBackHeld, Limits, sharedLimits } from "../../src/limits/limits.ts";
+import { inWorkers } from "../limits/workers.ts";
 
 const OFFICE = "192.0.2.1:51514";
 
@@ -77,6 +78,26 @@ Deno.test("Attempts are those of all isolates, and of one route; one that has di
   for (const guess of rest) guess.fail();
   const next = new Attempts(new Limits({ memory, isolate: 0, now: () => 0 }), "orders");
   assert.deepEqual([next.isBlocked(OFFICE, "alice"), two.isBlocked(OFFICE, "alice")], [true, true]);
+});
+
+Deno.test("Attempts at the same users by several isolates at once are ten for each, to the last one", async () => {
+  const memory = sharedLimits(4);
+  const begun = await inWorkers(4, memory, (isolate, memory, { Attempts, Limits }) => {
+    const attempts = new Attempts(new Limits({ memory, isolate, now: () => 0 }), "orders");
+    let begun = 0;
+    for (let user = 0; user < 300; user++) {
+      // Of networks of their own, which have a limit, too.
+      for (let guess = attempts.begin(`10.0.${user >> 3}.1:1`, `user ${user}`); guess !== "blocked";) {
+        if (guess !== "busy") {
+          guess.fail();
+          begun++;
+        }
+        guess = attempts.begin(`10.0.${user >> 3}.1:1`, `user ${user}`);
+      }
+    }
+    return begun;
+  });
+  assert.equal(begun.reduce((one, other) => one + other), 300 * 10);
 });
 
 Deno.test("Attempts takes names that PostgreSQL cuts to the same for the same", () => {

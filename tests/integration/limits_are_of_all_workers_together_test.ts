@@ -1,11 +1,12 @@
 /** An attacker gains nothing by coming to several workers at once, and clients who do nothing wrong lose nothing. */
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { encodeAuthentication } from "../../src/wire/authentication.ts";
 import { encodeErrorResponse } from "../../src/wire/error_response.ts";
 import { encodePasswordMessage } from "../../src/wire/password_message.ts";
 import { until } from "../support/closing_lines.ts";
 import { grantTls, readPacket, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
-import type { PeerStream } from "../support/peer_stream.ts";
+import { PeerStream } from "../support/peer_stream.ts";
 import { startTlsPostgres } from "../support/postgres.ts";
 import { listenerKeys, type RouteTables } from "../support/proxy.ts";
 import { type ProxyProcess, startMortalProxy, startProxyProcess } from "../support/proxy_process.ts";
@@ -126,7 +127,21 @@ Deno.test("512 silent clients may be in their start-up, whichever workers they c
   const closed = await proxy.waitFor("connection.closed", 700 - 512);
   assert.ok(closed.every(({ detail }) => /Gave way to others after/.test(String(detail))));
   assert.equal(closed.length, 700 - 512);
+  // To either worker: those who fall silent give way to whoever comes from somewhere else.
+  for (let i = 0; i < 6; i++) {
+    const other = stack.use(await connectFrom("127.0.0.2", proxy.port("route0")));
+    await other.send(SSL_REQUEST);
+    assert.equal((await other.read(1))[0], "S".charCodeAt(0));
+  }
 });
+
+function connectFrom(localAddress: string, port: number): Promise<PeerStream> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, localAddress, allowHalfOpen: true });
+    socket.once("error", reject);
+    socket.once("connect", () => resolve(new PeerStream(socket)));
+  });
+}
 
 function passwordRoute(port: number): RouteTables {
   const backend = { address: `127.0.0.1:${port}`, root_ca: ca.certPem };

@@ -2,8 +2,10 @@
 
 /** What such code is given, besides the memory. */
 export interface Modules {
+  readonly Attempts: typeof import("../../src/auth/attempts.ts").Attempts;
   readonly FadingCounts: typeof import("../../src/limits/fading_counts.ts").FadingCounts;
   readonly HeldCounts: typeof import("../../src/limits/held_counts.ts").HeldCounts;
+  readonly Limits: typeof import("../../src/limits/limits.ts").Limits;
   readonly Places: typeof import("../../src/connection/places.ts").Places;
   readonly makeKey: typeof import("../../src/limits/keys.ts").makeKey;
 }
@@ -13,10 +15,10 @@ export interface Modules {
  *
  * @param work Sent as text: it sees its arguments and nothing around it.
  */
-export async function inWorkers(
+export async function inWorkers<Memory>(
   count: number,
-  memory: SharedArrayBuffer,
-  work: (isolate: number, memory: SharedArrayBuffer, modules: Modules) => number,
+  memory: Memory,
+  work: (isolate: number, memory: Memory, modules: Modules) => number,
 ): Promise<number[]> {
   const start = new SharedArrayBuffer(4);
   const source = `
@@ -50,8 +52,10 @@ function answerOf(worker: Worker): Promise<number> {
 }
 
 const MODULES = [
+  "auth/attempts.ts",
   "limits/fading_counts.ts",
   "limits/held_counts.ts",
   "limits/keys.ts",
+  "limits/limits.ts",
   "connection/places.ts",
 ].map((path) => new URL(`../../src/${path}`, import.meta.url).href);
