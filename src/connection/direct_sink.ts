@@ -1,7 +1,7 @@
 /** Writes to a socket's handle, in order, one write at a time; what comes in the meantime goes out as one. */
 
-import type { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
+import type { Leg } from "./leg.ts";
 import { isTls, type StreamHandle, wasAsync, type WriteRequest } from "./native_handle.ts";
 import { giveBack } from "./read_buffers.ts";
 
@@ -17,7 +17,7 @@ export interface SinkOwner {
  */
 export class DirectSink implements WriteRequest {
   kept: Uint8Array | readonly Uint8Array[] | null = null;
-  readonly #socket: Socket;
+  readonly #leg: Leg;
   readonly #handle: StreamHandle;
   readonly #copies: boolean;
   readonly #owner: SinkOwner;
@@ -25,8 +25,8 @@ export class DirectSink implements WriteRequest {
   #queue: Uint8Array[] = [];
   #queued = 0;
 
-  constructor(socket: Socket, handle: StreamHandle, owner: SinkOwner) {
-    this.#socket = socket;
+  constructor(leg: Leg, handle: StreamHandle, owner: SinkOwner) {
+    this.#leg = leg;
     this.#handle = handle;
     this.#copies = isTls(handle);
     this.#owner = owner;
@@ -43,7 +43,7 @@ export class DirectSink implements WriteRequest {
    * @returns Whether their memory must not be used for anything else from here on.
    */
   write(bytes: Uint8Array): boolean {
-    if (this.#socket.destroyed) return false;
+    if (this.#leg.destroyed) return false;
     if (this.#inFlight > 0) return this.#enqueue(bytes);
     const code = this.#handle.writeBuffer(this, bytes);
     return this.#dispatched(code, bytes, bytes.length);
@@ -53,7 +53,7 @@ export class DirectSink implements WriteRequest {
   oncomplete(status: number): void {
     this.#inFlight = 0;
     this.#release();
-    if (this.#socket.destroyed) return;
+    if (this.#leg.destroyed) return;
     if (status < 0) return this.#fail(status);
     if (this.#queued > 0) this.#flush();
     this.#owner.progressed();
@@ -98,9 +98,9 @@ export class DirectSink implements WriteRequest {
   #fail(code: number): void {
     this.#queue = [];
     this.#queued = 0;
-    if (this.#socket.destroyed) return;
+    if (this.#leg.destroyed) return;
     const name = getSystemErrorName(code);
-    this.#socket.destroy(Object.assign(new Error(`write ${name}`), { code: name, syscall: "write" }));
+    this.#leg.socket.destroy(Object.assign(new Error(`write ${name}`), { code: name, syscall: "write" }));
   }
 }
 

@@ -12,6 +12,8 @@ import { BUFFER_BYTES, currentBuffer, leaveCurrentBuffer } from "./read_buffers.
 export interface SourceOwner {
   /** Takes bytes; says whether it still needs their memory. */
   take(bytes: Uint8Array): boolean;
+  /** Told before the socket is told of its end, or of an error: there must be one. */
+  ending(): void;
   /** Told that the peer sends TLS without content, and goes on doing so: it must be cut off. */
   flooded(): void;
 }
@@ -94,12 +96,18 @@ export class DirectSource {
     this.#lend(handle);
     handle.onread = () => {
       const count = lastRead();
-      if (count < 0) return end.call(handle);
+      if (count < 0) return this.#end(handle, end);
       this.#contentless = 0;
       if (!this.#take(currentBuffer().subarray(0, count))) return;
       leaveCurrentBuffer();
       this.#lend(handle);
     };
+  }
+
+  /** `end` is node:net's `onread`, the same for all sockets. */
+  #end(handle: StreamHandle, end: StreamHandle["onread"]): void {
+    this.#owner.ending();
+    end.call(handle);
   }
 
   #take(bytes: Uint8Array): boolean {
@@ -117,7 +125,7 @@ export class DirectSource {
     handle.useUserBuffer(PLAINTEXT);
     handle.onread = () => {
       const count = lastRead();
-      if (count < 0) return end.call(handle);
+      if (count < 0) return this.#end(handle, end);
       this.#take(PLAINTEXT.subarray(0, count));
     };
   }
@@ -126,7 +134,7 @@ export class DirectSource {
     const end = handle.onread;
     handle.onread = (bytes) => {
       const count = lastRead();
-      if (count < 0 || bytes === undefined) return end.call(handle);
+      if (count < 0 || bytes === undefined) return this.#end(handle, end);
       this.#take(new Uint8Array(bytes, 0, count));
     };
   }

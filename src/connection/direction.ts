@@ -1,9 +1,9 @@
 /** One half-duplex copy, with back-pressure: by streams until both ends are quiet, by handles from then on. */
 
-import type { Socket } from "node:net";
 import { contentless, releaseContent } from "../tls/handshake_bound.ts";
 import { DirectSink, type SinkOwner } from "./direct_sink.ts";
 import { DirectSource, type SourceOwner } from "./direct_source.ts";
+import type { Leg } from "./leg.ts";
 import { isTls, nativeHandle } from "./native_handle.ts";
 import type { Quiet } from "./quiet.ts";
 
@@ -17,8 +17,8 @@ export interface DirectionOptions {
 
 /** Copies what `source` brings to `sink`. Its end is not passed on by itself: see {@linkcode finish}. */
 export class Direction implements SourceOwner, SinkOwner {
-  readonly #source: Socket;
-  readonly #sink: Socket;
+  readonly #source: Leg;
+  readonly #sink: Leg;
   readonly #options: DirectionOptions;
   #directSource: DirectSource | null = null;
   #directSink: DirectSink | null = null;
@@ -27,7 +27,7 @@ export class Direction implements SourceOwner, SinkOwner {
   #isPaused = false;
   #onDrained: (() => void) | null = null;
 
-  constructor(source: Socket, sink: Socket, options: DirectionOptions) {
+  constructor(source: Leg, sink: Leg, options: DirectionOptions) {
     this.#source = source;
     this.#sink = sink;
     this.#options = options;
@@ -37,10 +37,21 @@ export class Direction implements SourceOwner, SinkOwner {
   start(): void {
     if (this.#goDirect()) {
       // An end that the stream has seen and not told yet.
-      this.#source.read(0);
+      this.#source.socket.read(0);
       return this.#read();
     }
     this.#stream();
+  }
+
+  /**
+   * Goes past the streams now, if it has not yet and nothing waits in them.
+   *
+   * @returns Whether its legs may do without sockets: it copies from handle to handle, and nothing is under way.
+   */
+  settle(): boolean {
+    if (this.#directSource === null && this.#goDirect()) this.#read();
+    const isQuiet = !this.#isPaused && this.#onDrained === null;
+    return isQuiet && this.#directSource !== null && this.#directSink!.pending === 0;
   }
 
   /** Stops reading. What has been read still goes to the sink; what comes from here on is dropped. */
@@ -48,13 +59,13 @@ export class Direction implements SourceOwner, SinkOwner {
     this.#stopStreaming?.();
     this.#isPaused = false;
     if (this.#source.destroyed) return;
-    this.#source.pause();
+    this.#source.socket.pause();
     this.#directSource?.discard();
   }
 
   /** Ends the sink's stream behind the last byte. */
   finish(): void {
-    this.whenDrained(() => this.#sink.end());
+    this.whenDrained(() => this.#sink.socket.end());
   }
 
   /** Calls back, at once or later, when everything read has been taken by the sink's stream or by the system. */
@@ -81,8 +92,13 @@ export class Direction implements SourceOwner, SinkOwner {
   }
 
   /** The direct source's. */
+  ending(): void {
+    this.#source.wake();
+  }
+
+  /** The direct source's. */
   flooded(): void {
-    this.#source.destroy(contentless());
+    this.#source.socket.destroy(contentless());
   }
 
   /** The direct sink's. */
@@ -101,9 +117,10 @@ export class Direction implements SourceOwner, SinkOwner {
   }
 
   #stream(): void {
+    const [source, sink] = [this.#source.socket, this.#sink.socket];
     const onDrain = () => {
       this.#options.quiet.touch();
-      if (this.#directSource === null) this.#source.resume();
+      if (this.#directSource === null) source.resume();
     };
     const onData = (chunk: Uint8Array) => {
       if (this.#goDirect()) {
@@ -112,27 +129,28 @@ export class Direction implements SourceOwner, SinkOwner {
       }
       this.#options.quiet.touch();
       this.#options.onChunk(chunk);
-      if (this.#sink.write(chunk)) return;
-      this.#source.pause();
-      this.#sink.once("drain", onDrain);
+      if (sink.write(chunk)) return;
+      source.pause();
+      sink.once("drain", onDrain);
     };
     this.#stopStreaming = () => {
-      this.#source.removeListener("data", onData);
+      source.removeListener("data", onData);
       this.#stopStreaming = null;
     };
-    this.#source.on("data", onData);
-    this.#source.resume();
+    source.on("data", onData);
+    source.resume();
   }
 
   /** Takes the streams out of the way, if nothing waits in them. */
   #goDirect(): boolean {
-    if (this.#source.readableLength > 0 || this.#sink.writableLength > 0) return false;
-    if (!this.#source.readable || !this.#sink.writable) return false;
-    const [from, to] = [nativeHandle(this.#source), nativeHandle(this.#sink)];
+    const [source, sink] = [this.#source.socket, this.#sink.socket];
+    if (source.readableLength > 0 || sink.writableLength > 0) return false;
+    if (!source.readable || !sink.writable) return false;
+    const [from, to] = [nativeHandle(source), nativeHandle(sink)];
     if (from === null || to === null) return false;
     this.#stopStreaming?.();
-    releaseContent(this.#source);
-    this.#source.pause();
+    releaseContent(source);
+    source.pause();
     this.#directSink = new DirectSink(this.#sink, to, this);
     this.#directSource = new DirectSource(from, { isCopied: isTls(to), owner: this });
     return true;

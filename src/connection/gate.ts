@@ -34,7 +34,6 @@ export class Gate {
     if (!budget.admits()) return this.#refuse(accepted, surroundings);
     serveConnection(accepted, surroundings).catch((error: unknown) => {
       // The pipeline promises not to; if it does, that is one connection's trouble and nobody else's.
-      accepted.socket.destroy();
       const stack = error instanceof Error ? error.stack ?? "" : "";
       observe({ event: "server.failed", error: String(error), stack });
     });

@@ -28,6 +28,8 @@ export interface StreamHandle {
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   /** As `writeBuffer`, several pieces in one. */
   writev(request: WriteRequest, chunks: readonly Uint8Array[], allBuffers: true): number;
+  /** Received so far; a TLS handle counts what it decrypted. */
+  getBytesRead(): number;
 }
 
 /** The TLS stream; the TCP stream below it hands over what it reads by `receive`. */
@@ -85,7 +87,15 @@ function findState(): Int32Array | null {
   }
 }
 
-const METHODS = ["onread", "readStart", "readStop", "useUserBuffer", "writeBuffer", "writev"] as const;
+const METHODS = [
+  "onread",
+  "readStart",
+  "readStop",
+  "useUserBuffer",
+  "writeBuffer",
+  "writev",
+  "getBytesRead",
+] as const;
 
 const STATE = findState();
 

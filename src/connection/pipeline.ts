@@ -24,18 +24,35 @@ import { relay, type Session } from "./relay.ts";
 import { readStartup, type Started } from "./startup.ts";
 
 /** Serves one client from accept to the closing line. Never rejects. */
+// deno-lint-ignore require-await -- what is thrown rejects, and `accepted` is let go of at once
 export async function serveConnection(accepted: Accepted, surroundings: Surroundings): Promise<void> {
   const progress = new Progress(accepted, surroundings);
+  return finish(openSession(accepted, progress, surroundings), progress);
+}
+
+/** Holds nothing of the stages while the session lasts: a relay that rests does without their sockets. */
+async function finish(opening: Promise<Session | null>, progress: Progress): Promise<void> {
   try {
-    const authorized = await permit(await admit(accepted, progress), progress, surroundings);
-    const session = await openSession(authorized, progress);
+    const session = await opening;
     if (session === null) return await progress.close("cancel_forwarded");
     const { reason, error, canAnswer } = await session.ended;
     await progress.close(reason, error ? describeFailure(error) : null, canAnswer);
   } catch (error) {
     const failure = describeFailure(error);
     await progress.close(failure.reason, failure, true, error);
+  } finally {
+    progress.destroy();
   }
+}
+
+/** Every stage up to the relay; `null` when a CancelRequest was all there was to forward. */
+async function openSession(
+  accepted: Accepted,
+  progress: Progress,
+  surroundings: Surroundings,
+): Promise<Session | null> {
+  const authorized = await permit(await admit(accepted, progress), progress, surroundings);
+  return await reachSession(authorized, progress);
 }
 
 /** From the first byte to a client that is known and has said what it wants, within `startup_timeout`. */
@@ -82,8 +99,8 @@ async function permit(
   }
 }
 
-/** From there to the backend and into the session; `null` when a CancelRequest was all there was to forward. */
-async function openSession(authorized: Authorized, progress: Progress): Promise<Session | null> {
+/** From there to the backend and into the session; `null` after a CancelRequest. */
+async function reachSession(authorized: Authorized, progress: Progress): Promise<Session | null> {
   refuseGuesser(authorized);
   const backend = await reachBackend(authorized, progress);
   const { login, route, stream } = authorized;

@@ -26,6 +26,7 @@ import type { Negotiated } from "./negotiate.ts";
 import type { Session } from "./relay.ts";
 import type { Route } from "./route.ts";
 import { closeGracefully } from "./socket.ts";
+import { Sockets } from "./sockets.ts";
 import type { Started } from "./startup.ts";
 import { advance, type State, type Step } from "./state.ts";
 
@@ -41,17 +42,18 @@ export interface Surroundings {
 
 /** The record of one connection while it lives. */
 export class Progress {
-  #accepted: Accepted;
+  #accepted: Who;
+  #sockets: Sockets;
   readonly #surroundings: Surroundings;
-  readonly #sockets: Socket[] = [];
   #state: State = "accepted";
   #steps = 0;
   #route: Route | null;
   #secured: Secured | null = null;
   #clientTls: TlsFacts | null = null;
-  #started: Started | null = null;
-  #authorized: Authorized | null = null;
-  #backends: readonly Backend[] = [];
+  /** What the client's first packet is, and whom it names. */
+  #first: { readonly kind: Started["packet"]["kind"]; readonly names: Names } | null = null;
+  #authorized: Pick<Authorized, "leave"> & { readonly names: Names | null } | null = null;
+  #backends: readonly Pick<Backend, "address" | "tls">[] = [];
   #deadline: Deadline | null = null;
   #session: Session | null = null;
   /** `performance.now()` of the latest step. */
@@ -60,18 +62,18 @@ export class Progress {
   #stopped: StageError | null = null;
 
   constructor(accepted: Accepted, surroundings: Surroundings) {
-    this.#accepted = accepted;
+    this.#accepted = whoOf(accepted);
+    this.#sockets = new Sockets(accepted);
     this.#route = accepted.endpoint.onlyRoute;
     this.#surroundings = surroundings;
     this.#steppedAt = accepted.acceptedAt;
     surroundings.connections.add(this);
-    this.own(accepted.socket);
     this.#emit({ event: "connection.accepted" });
   }
 
   /** Notes a socket that must not outlive the connection. */
   own = (socket: Socket): void => {
-    this.#sockets.push(socket);
+    this.#sockets.own(socket);
   };
 
   /** Lets {@linkcode stop} end the stages that wait on `deadline`, also if it was called between two of them. */
@@ -89,7 +91,8 @@ export class Progress {
   };
   /** Who the client is; only a load balancer makes this another one than the socket's peer. */
   announced(accepted: Accepted): Accepted {
-    this.#accepted = accepted;
+    this.#accepted = whoOf(accepted);
+    this.#sockets = new Sockets(accepted);
     const { proxy } = accepted;
     if (proxy !== null) this.#step({ event: "proxy_header.received", proxy });
     return accepted;
@@ -109,7 +112,7 @@ export class Progress {
 
   secured(secured: Secured): Secured {
     this.#secured = secured;
-    if (secured.tls) this.own(secured.stream);
+    this.#sockets.secured(secured.stream);
     const duration_ms = this.#sinceStep();
     this.#step({ event: "handshake.completed", tls: factsOf(secured, null), duration_ms });
     return secured;
@@ -127,21 +130,21 @@ export class Progress {
   }
 
   started(started: Started): Started {
-    this.#started = started;
     const { packet } = started;
+    this.#first = { kind: packet.kind, names: namesIn(packet) };
     if (packet.kind === "cancel_request") {
       this.#step({ event: "cancel.received", encrypted: started.tls !== null });
       return started;
     }
-    const { user, database } = userAndDatabase(started);
+    const { user, database } = this.#first.names;
     const application_name = packet.parameters.get("application_name") ?? null;
     this.#step({ event: "startup.received", user: user ?? "", database: database ?? "", application_name });
     return started;
   }
 
   authorized(authorized: Authorized): Authorized {
-    this.#authorized = authorized;
-    const { login, backendRoute } = authorized;
+    const { leave, login, backendRoute } = authorized;
+    this.#authorized = { leave, names: login && { user: login.user, database: login.database } };
     if (login !== null && authorized.route.app !== null) {
       const { user, database } = login;
       this.#emit({ event: "app.accepted", user, database, backend_route: backendRoute.config.name });
@@ -151,8 +154,9 @@ export class Progress {
   }
 
   connected(backend: Backend): Backend {
-    this.#backends = [...this.#backends, backend];
     const { address, tls } = backend;
+    this.#backends = [...this.#backends, { address, tls }];
+    this.#sockets.connected(backend.stream);
     this.#step({ event: "backend.connected", backend: address, tls, duration_ms: this.#sinceStep() });
     return backend;
   }
@@ -166,8 +170,11 @@ export class Progress {
     });
   }
 
+  /** The relay has the sockets: nothing here may keep them, or what refers to them. */
   relaying(session: Session): Session {
     this.#session = session;
+    this.#sockets.handOver(session);
+    this.#secured = null;
     this.#deadline = null;
     if (this.#stopped) session.end(this.#stopped);
     return session;
@@ -180,8 +187,7 @@ export class Progress {
 
   /** A number that grows with every step taken and every byte received. */
   get activity(): number {
-    const backend = this.#bytesFromBackend;
-    return this.#steps + this.#accepted.socket.bytesRead + (this.#secured?.stream.bytesRead ?? 0) + backend;
+    return this.#steps + this.#sockets.activity;
   }
 
   /** Whether ending it now would interrupt nothing: no session yet, or one that waits for its next query. */
@@ -196,7 +202,7 @@ export class Progress {
 
   /** Bytes of the session so far, never more than the closing line will count; `null` before there is a session. */
   get sessionBytes(): RelayedBytes | null {
-    return this.#session && this.#relayedBytes();
+    return this.#session && this.#sockets.bytes;
   }
 
   /** Ends the connection as soon as it can be told so. */
@@ -208,7 +214,7 @@ export class Progress {
 
   /** Ends the connection at once, without a word. */
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.destroy();
   }
 
   /** Writes the closing line, says the last words where they can be read, and closes every socket. */
@@ -238,9 +244,10 @@ export class Progress {
 
   /** The socket on which the client can read it; `null` in the middle of a TLS handshake. */
   #lastWords(failure: Failure): Socket | null {
-    if (this.#secured) return this.#secured.stream;
-    if (failure.alert !== undefined) return this.#state === "negotiated" ? this.#accepted.socket : null;
-    return this.#state === "accepted" ? this.#accepted.socket : null;
+    const { accepted, client } = this.#sockets.ends;
+    if (client !== null) return client;
+    if (failure.alert !== undefined) return this.#state === "negotiated" ? accepted : null;
+    return this.#state === "accepted" ? accepted : null;
   }
 
   #reportFailure(failure: Failure, cause: unknown): void {
@@ -267,7 +274,7 @@ export class Progress {
   /** A login ends between `connected` and `opened`; who merely leaves has not failed. */
   #isLoginFailure(reason: CloseReason): boolean {
     if (reason === "auth_limited") return true;
-    const isLogin = this.#state === "connected" && this.#started?.packet.kind === "startup_message";
+    const isLogin = this.#state === "connected" && this.#first?.kind === "startup_message";
     return isLogin && !DEPARTURES.has(reason);
   }
 
@@ -279,12 +286,8 @@ export class Progress {
     this.#surroundings.observe({ event: "config.warning", problem });
   }
 
-  get #bytesFromBackend(): number {
-    return this.#backends.reduce((sum, { stream }) => sum + stream.bytesRead, 0);
-  }
-
   #closingLine(reason: CloseReason, failure: Failure | null, cause: unknown): Body<"connection.closed"> {
-    const { from_client, from_backend } = this.#relayedBytes();
+    const { from_client, from_backend } = this.#sockets.bytes;
     const { proxy } = this.#accepted;
     return {
       event: "connection.closed",
@@ -302,16 +305,10 @@ export class Progress {
     };
   }
 
-  #relayedBytes(): RelayedBytes {
-    const { socket, headerBytes } = this.#accepted;
-    const from_client = this.#secured?.tls ? this.#secured.stream.bytesRead : socket.bytesRead - headerBytes;
-    return { from_client, from_backend: this.#bytesFromBackend };
-  }
-
   /** As they went to the backend, and as they were asked for where that is something else. */
   #names() {
-    const requested = userAndDatabase(this.#started);
-    const login = this.#authorized?.login;
+    const requested = this.#first?.names ?? NOBODY;
+    const login = this.#authorized?.names;
     if (!login) return requested;
     const { user, database } = login;
     return {
@@ -378,9 +375,23 @@ function milliseconds(duration: number): number {
   return Math.round(duration * 1000) / 1000;
 }
 
-function userAndDatabase(started: Started | null): { user: string | null; database: string | null } {
-  if (started?.packet.kind !== "startup_message") return { user: null, database: null };
-  const { parameters } = started.packet;
+/** What of an accepted connection is worth remembering: not its socket. */
+type Who = Pick<Accepted, "id" | "client" | "proxy" | "acceptedAt">;
+
+function whoOf({ id, client, proxy, acceptedAt }: Accepted): Who {
+  return { id, client, proxy, acceptedAt };
+}
+
+interface Names {
+  readonly user: string | null;
+  readonly database: string | null;
+}
+
+const NOBODY: Names = { user: null, database: null };
+
+function namesIn(packet: Started["packet"]): Names {
+  if (packet.kind !== "startup_message") return NOBODY;
+  const { parameters } = packet;
   const user = parameters.get("user") ?? null;
   // PostgreSQL's own default, for an empty name too.
   return { user, database: parameters.get("database") || user };

@@ -6,7 +6,9 @@
 import type { Socket } from "node:net";
 import { type CloseReason, StageError } from "../errors.ts";
 import { Direction } from "./direction.ts";
+import { Leg, type LegOwner } from "./leg.ts";
 import { Quiet } from "./quiet.ts";
+import { restLater, restNever } from "./rest.ts";
 import { SessionTail } from "./session_tail.ts";
 
 /** Options of {@linkcode relay}. */
@@ -21,8 +23,14 @@ export interface Session {
   readonly ended: Promise<SessionEnd>;
   /** Whether the backend waits for the client's next query, outside a transaction. */
   isIdle(): boolean;
+  /** Bytes received so far from the client and from the backend, without TLS. */
+  readonly bytesRead: { readonly client: number; readonly backend: number };
+  /** The client's socket, for last words. */
+  readonly client: Socket;
   /** Ends the session now, with `error` as its reason. */
   end(error: StageError): void;
+  /** Closes both legs at once. */
+  destroy(): void;
 }
 
 /** How a session ended. */
@@ -35,7 +43,7 @@ export interface SessionEnd {
 }
 
 /**
- * Copies both ways until both directions have ended. The end of one direction is passed on and ends only that
+ * Copies both ways until both directions have ended. Nobody else may keep the sockets: see rest.ts. The end of one direction is passed on and ends only that
  * direction; each side gets the other's last bytes. A slow reader holds its sender back: nothing is buffered beyond
  * one read and the sockets' own high-water marks. Whatever the streams have buffered by now comes first.
  */
@@ -43,10 +51,10 @@ export function relay(client: Socket, backend: Socket, options: RelayOptions): S
   return new RelayedSession(client, backend, options);
 }
 
-class RelayedSession implements Session {
+class RelayedSession implements Session, LegOwner {
   readonly ended: Promise<SessionEnd>;
-  readonly #client: Socket;
-  readonly #backend: Socket;
+  readonly #client: Leg;
+  readonly #backend: Leg;
   readonly #toBackend: Direction;
   readonly #toClient: Direction;
   readonly #tail = new SessionTail();
@@ -55,10 +63,10 @@ class RelayedSession implements Session {
   #firstToClose: CloseReason | null = null;
   #hasEnded = false;
 
-  constructor(client: Socket, backend: Socket, { idleTimeoutMs }: RelayOptions) {
+  constructor(clientSocket: Socket, backendSocket: Socket, { idleTimeoutMs }: RelayOptions) {
     this.ended = new Promise<SessionEnd>((resolve) => this.#settle = resolve);
-    this.#client = client;
-    this.#backend = backend;
+    const client = this.#client = new Leg(clientSocket, this);
+    const backend = this.#backend = new Leg(backendSocket, this);
     const [tail, quiet] = [this.#tail, this.#quiet];
     this.#toBackend = new Direction(client, backend, { quiet, onChunk: (chunk) => tail.fromClient(chunk) });
     this.#toClient = new Direction(backend, client, { quiet, onChunk: (chunk) => tail.fromBackend(chunk) });
@@ -66,16 +74,42 @@ class RelayedSession implements Session {
       const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
       quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
-    this.#start();
+    this.#start(clientSocket, backendSocket);
+    restLater(this);
+  }
+
+  get bytesRead(): Session["bytesRead"] {
+    return { client: this.#client.bytesRead, backend: this.#backend.bytesRead };
+  }
+
+  get client(): Socket {
+    return this.#client.socket;
   }
 
   isIdle(): boolean {
     return this.#tail.isIdle();
   }
 
+  /** For rest.ts. */
+  rest(): boolean {
+    if (this.#firstToClose !== null) return true;
+    const canRest = [this.#toBackend, this.#toClient].every((direction) => direction.settle());
+    if (!canRest) return false;
+    this.#client.rest();
+    this.#backend.rest();
+    return true;
+  }
+
+  /** The legs'. */
+  woken(leg: Leg, socket: Socket): void {
+    if (leg === this.#client) this.#listenToClient(socket);
+    else this.#listenToBackend(socket);
+  }
+
   end(error: StageError | null): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    restNever(this);
     this.#quiet.clear();
     this.#toBackend.stop();
     this.#toClient.stop();
@@ -84,22 +118,22 @@ class RelayedSession implements Session {
       this.#quiet.clear();
       this.#settle({ reason, error, canAnswer });
     };
-    if (!this.#tail.isBetweenMessages() || !this.#client.writable) return settle(false);
+    const client = this.#client.socket;
+    if (!this.#tail.isBetweenMessages() || !client.writable) return settle(false);
     // Our last words go behind the backend's last bytes, if the client takes those in time.
     this.#quiet.wait(LAST_BYTES_MS, () => settle(false));
-    this.#client.once("close", () => settle(false));
-    this.#toClient.whenDrained(() => settle(this.#client.writable));
+    client.once("close", () => settle(false));
+    this.#toClient.whenDrained(() => settle(client.writable));
   }
 
-  #start(): void {
-    const [client, backend] = [this.#client, this.#backend];
-    // Not once(): each of these comes once, and a wrapper for each is memory of every idle session.
-    client.on("end", () => this.#clientEnded());
-    backend.on("end", () => this.#backendEnded());
-    client.on("error", (error) => this.#lost("client_lost", error));
-    backend.on("error", (error) => this.#lost("backend_lost", error));
-    client.on("close", () => this.#clientClosed());
-    backend.on("close", () => this.#backendClosed());
+  destroy(): void {
+    this.#client.socket.destroy();
+    this.#backend.socket.destroy();
+  }
+
+  #start(client: Socket, backend: Socket): void {
+    this.#listenToClient(client);
+    this.#listenToBackend(backend);
     // While the backend was dialled a side may have ended its direction, or gone: those events are over.
     if (client.destroyed) {
       return this.end(
@@ -111,6 +145,18 @@ class RelayedSession implements Session {
     else this.#toBackend.start();
     if (backend.readableEnded) this.#backendEnded();
     else this.#toClient.start();
+  }
+
+  #listenToClient(client: Socket): void {
+    client.on("end", () => this.#clientEnded());
+    client.on("error", (error) => this.#lost("client_lost", error));
+    client.on("close", () => this.#clientClosed());
+  }
+
+  #listenToBackend(backend: Socket): void {
+    backend.on("end", () => this.#backendEnded());
+    backend.on("error", (error) => this.#lost("backend_lost", error));
+    backend.on("close", () => this.#backendClosed());
   }
 
   #lost(reason: CloseReason, error: Error): void {
@@ -137,7 +183,7 @@ class RelayedSession implements Session {
   }
 
   #clientClosed(): void {
-    const [client, backend] = [this.#client, this.#backend];
+    const [client, backend] = [this.#client.socket, this.#backend.socket];
     // Closed in order, so the backend has ended too: it may still be taking the client's last bytes.
     if (!client.readableEnded || !backend.readableEnded || backend.destroyed) return this.end(null);
     this.#quiet.wait(CLOSE_TIMEOUT_MS, () => this.end(null));
@@ -145,8 +191,9 @@ class RelayedSession implements Session {
   }
 
   #backendClosed(): void {
-    if (this.#backend.readableEnded) return;
-    this.#lost("backend_lost", this.#backend.errored ?? new Error("Backend connection was lost"));
+    const { readableEnded, errored } = this.#backend.socket;
+    if (readableEnded) return;
+    this.#lost("backend_lost", errored ?? new Error("Backend connection was lost"));
   }
 }
 

@@ -1,17 +1,17 @@
 /** What Deno's TLS sockets lack: a reader that stops must stop its sender. */
 
-import type { TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
 
 /**
- * Makes `socket` stop reading from the network while nobody reads from it.
+ * Makes a TLS socket stop reading from the network while nobody reads from it.
  *
  * Deno 2.9's TLS handle stops handing over, but goes on receiving and decrypting into memory without bound (its
  * `readStop` says so: ext/node/ops/tls_wrap.rs, "Known limitation"), and an end that arrives in the meantime is lost
  * when the bytes kept back fill the reader again at once. Stopping the TCP handle below it prevents both.
  * Undocumented, so a runtime without such a handle is left as it is; held by slow_reader_test.ts.
  */
-export function keepBackPressure(socket: TLSSocket): void {
-  const handle = (socket as TLSSocket & { _handle?: TlsHandle | null })._handle;
+export function keepBackPressure(socket: Socket): void {
+  const handle = (socket as Socket & { _handle?: TlsHandle | null })._handle;
   const tcp = handle?._nativeTcpHandle;
   if (!handle || !tcp) return;
   const { readStart, readStop } = handle;

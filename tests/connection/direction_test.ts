@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { Direction } from "../../src/connection/direction.ts";
+import { Leg } from "../../src/connection/leg.ts";
 import { Quiet } from "../../src/connection/quiet.ts";
 import { until } from "../support/closing_lines.ts";
 import { bytesOf } from "../wire/bytes.ts";
 import { connectPair, type SocketPair } from "./socket_pair.ts";
 
+const OWNER = { woken: () => {} };
 const FILLING = new Uint8Array(64 << 10).fill(0x66);
 
 Deno.test("Direction begins with what its source has buffered, and then goes past the streams", async () => {
@@ -82,7 +84,7 @@ async function startCopy(prepare?: (source: SocketPair, sink: SocketPair) => voi
   const sink = await connectPair();
   prepare?.(source, sink);
   const chunks: string[] = [];
-  const direction = new Direction(source.socket, sink.socket, {
+  const direction = new Direction(new Leg(source.socket, OWNER), new Leg(sink.socket, OWNER), {
     quiet: new Quiet(),
     onChunk: (chunk) => void chunks.push(new TextDecoder().decode(chunk)),
   });
