@@ -41,7 +41,7 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
   const request = await readRequest(parties, { isFirst: true });
   const ok = encodeAuthentication({ kind: "ok" });
   if (request.kind === "ok") {
-    parties.backend.putBack(ok);
+    parties.backend.putAhead(ok);
     return { client: false, backend: null };
   }
   requireAnswerable(request, options.leg);
@@ -51,7 +51,7 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
     await options.beginGuess();
     if (password.length === 0) throw wrongPassword(options.user, { why: "the password is empty" });
     const backend = await logIn(parties, request, { ...options, password });
-    parties.backend.putBack(ok);
+    parties.backend.putAhead(ok);
     return { client: false, backend };
   } catch (error) {
     if (!(error instanceof BackendRefusal) || !isForPassword(error)) throw error;

@@ -5,7 +5,7 @@ import type { Message } from "../wire/message.ts";
 /** The client, or the backend. */
 export interface Peer {
   /**
-   * The next message, taken off the stream to its last byte and no further.
+   * The next message. What came behind it is kept for the next call, or for who takes over.
    *
    * @param limitBytes The largest body taken.
    * @returns `null` once one of the two sides has left (then there is nobody to log in, or nowhere), or speaks out of
@@ -14,12 +14,12 @@ export interface Peer {
    * @throws The reason of the stage's signal.
    */
   read(limitBytes: number): Promise<Message | null>;
-  /** Bytes read that are no whole message: after `null` or an error of {@linkcode read}. */
+  /** What this side has said that nobody has read: after `null` or an error of {@linkcode read}, or at the end. */
   takeUnread(): Uint8Array;
   write(bytes: Uint8Array): void;
-  /** Puts bytes in front of what this side has yet to say: whoever reads on takes them for its own words. */
-  putBack(...messages: readonly Uint8Array[]): void;
-  /** Whether this side has ended its stream or dropped the connection. */
+  /** Puts messages in front of what this side has yet to say, once it has been read: who takes over passes on both. */
+  putAhead(...messages: readonly Uint8Array[]): void;
+  /** Whether this side has ended its stream, and all it said was read, or has dropped the connection. */
   readonly hasLeft: boolean;
 }
 

@@ -70,7 +70,7 @@ export async function passWithScram(parties: Parties, options: ScramOptions): Pr
         explain(error, user)
       );
     // In one piece with what the backend says next, which saves the client and the relay a write.
-    parties.backend.putBack(
+    parties.backend.putAhead(
       encodeAuthentication({ kind: "sasl_final", data: serverFinal }),
       encodeAuthentication({ kind: "ok" }),
     );

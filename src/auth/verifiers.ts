@@ -1,7 +1,8 @@
 /** The verifier of a user, whether there is such a user or not. */
 
-import { createHash, createHmac } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { ScramVerifier } from "../wire/scram.ts";
+import { sha256 } from "./hashing.ts";
 import type { Userlist } from "./userlist.ts";
 
 /** What a login is checked against. */
@@ -43,17 +44,18 @@ export function mockSource(keyPem: string | null, users: Userlist): MockSource {
       hash.update(storedKey).update(serverKey);
     }}
   const secret = hash.digest();
-  return { secret, key: createHmac("sha256", secret).update("key").digest() };
+  return { secret, key: sha256.hmac(secret, TEXT.encode("key")) };
 }
 
 /** As long as the salts of the listed users; one HMAC, but for salts of more than 32 bytes. */
 function mockSalt(secret: Uint8Array, user: string, size: number): Uint8Array {
   const salt = new Uint8Array(size);
   for (let offset = 0, block = 0; offset < size; offset += HASH_BYTES, block++) {
-    const bytes = createHmac("sha256", secret).update(`salt ${block}:${user}`).digest();
+    const bytes = sha256.hmac(secret, TEXT.encode(`salt ${block}:${user}`));
     salt.set(bytes.subarray(0, size - offset), offset);
   }
   return salt;
 }
 
+const TEXT = new TextEncoder();
 const HASH_BYTES = 32;

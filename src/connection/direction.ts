@@ -33,14 +33,15 @@ export class Direction implements SourceOwner, SinkOwner {
     this.#options = options;
   }
 
-  /** Begins with what the source has buffered. */
-  start(): void {
+  /** Begins with what was read from the source before, and then with what it has buffered. */
+  start(before: Uint8Array = EMPTY): void {
     if (this.#goDirect()) {
+      if (before.length > 0) this.take(before);
       // An end that the stream has seen and not told yet.
       this.#source.socket.read(0);
       return this.#read();
     }
-    this.#stream();
+    this.#stream(before);
   }
 
   /**
@@ -116,7 +117,7 @@ export class Direction implements SourceOwner, SinkOwner {
     callback?.();
   }
 
-  #stream(): void {
+  #stream(before: Uint8Array): void {
     const [source, sink] = [this.#source.socket, this.#sink.socket];
     const onDrain = () => {
       this.#options.quiet.touch();
@@ -139,6 +140,7 @@ export class Direction implements SourceOwner, SinkOwner {
     };
     source.on("data", onData);
     source.resume();
+    if (before.length > 0) onData(before);
   }
 
   /** Takes the streams out of the way, if nothing waits in them. */
@@ -165,3 +167,5 @@ export class Direction implements SourceOwner, SinkOwner {
 
 // One read of the runtime: the sink is written while the next one is in the kernel's hands.
 const HIGH_WATER_BYTES = 64 * 1024;
+
+const EMPTY = new Uint8Array(0);

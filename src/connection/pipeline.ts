@@ -107,11 +107,13 @@ async function reachSession(authorized: Authorized, progress: Progress): Promise
   if (backend === null || login === null) return null;
   const deadline = progress.stoppedBy(authenticationDeadline(route.config.auth));
   try {
-    progress.opened(await authenticate(authorized, backend, { login, signal: deadline.signal }));
+    const { signal } = deadline;
+    const { unread } = progress.opened(await authenticate(authorized, backend, { login, signal }));
+    const { idleTimeoutMs } = route.config.listener;
+    return progress.relaying(relay(stream, backend.stream, { idleTimeoutMs, unread }));
   } finally {
     deadline.clear();
   }
-  return progress.relaying(relay(stream, backend.stream, route.config.listener));
 }
 
 /** Within `connect_timeout`, a CancelRequest included: `null` once it has been taken. */

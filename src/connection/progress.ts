@@ -161,13 +161,15 @@ export class Progress {
     return backend;
   }
 
-  opened({ mode, binding }: Authentication): void {
+  opened(authentication: Authentication): Authentication {
+    const { mode, binding } = authentication;
     this.#step({
       event: "session.opened",
       auth_mode: mode,
       client_binding: binding && binding.client,
       backend_binding: binding && binding.backend,
     });
+    return authentication;
   }
 
   /** The relay has the sockets: nothing here may keep them, or what refers to them. */

@@ -5,6 +5,7 @@
 
 import type { Socket } from "node:net";
 import { type CloseReason, StageError } from "../errors.ts";
+import type { Unread } from "./conversation.ts";
 import { Direction } from "./direction.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import { Quiet } from "./quiet.ts";
@@ -15,6 +16,8 @@ import { SessionTail } from "./session_tail.ts";
 export interface RelayOptions {
   /** End the session when no byte has moved for this long, in milliseconds; 0 = never. */
   readonly idleTimeoutMs: number;
+  /** What either side has said already: it goes first. @default nothing */
+  readonly unread?: Unread;
 }
 
 /** A session being relayed. */
@@ -63,7 +66,11 @@ class RelayedSession implements Session, LegOwner {
   #firstToClose: CloseReason | null = null;
   #hasEnded = false;
 
-  constructor(clientSocket: Socket, backendSocket: Socket, { idleTimeoutMs }: RelayOptions) {
+  constructor(
+    clientSocket: Socket,
+    backendSocket: Socket,
+    { idleTimeoutMs, unread = NOTHING }: RelayOptions,
+  ) {
     this.ended = new Promise<SessionEnd>((resolve) => this.#settle = resolve);
     const client = this.#client = new Leg(clientSocket, this);
     const backend = this.#backend = new Leg(backendSocket, this);
@@ -74,7 +81,7 @@ class RelayedSession implements Session, LegOwner {
       const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
       quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
-    this.#start(clientSocket, backendSocket);
+    this.#start(clientSocket, backendSocket, unread);
     restLater(this);
   }
 
@@ -131,7 +138,7 @@ class RelayedSession implements Session, LegOwner {
     this.#backend.socket.destroy();
   }
 
-  #start(client: Socket, backend: Socket): void {
+  #start(client: Socket, backend: Socket, { fromClient, fromBackend }: Unread): void {
     this.#listenToClient(client);
     this.#listenToBackend(backend);
     // While the backend was dialled a side may have ended its direction, or gone: those events are over.
@@ -140,11 +147,11 @@ class RelayedSession implements Session, LegOwner {
         new StageError("client_lost", "Client dropped the connection before the backend answered"),
       );
     }
-    if (backend.destroyed) return this.#backendClosed();
+    if (backend.destroyed && !backend.readableEnded) return this.#backendClosed();
+    this.#toBackend.start(fromClient);
     if (client.readableEnded) this.#clientEnded();
-    else this.#toBackend.start();
+    this.#toClient.start(fromBackend);
     if (backend.readableEnded) this.#backendEnded();
-    else this.#toClient.start();
   }
 
   #listenToClient(client: Socket): void {
@@ -202,3 +209,6 @@ const CLOSE_TIMEOUT_MS = 60_000;
 
 // As long as a refusal may take to be read (socket.ts).
 const LAST_BYTES_MS = 3_000;
+
+const EMPTY = new Uint8Array(0);
+const NOTHING: Unread = { fromClient: EMPTY, fromBackend: EMPTY };

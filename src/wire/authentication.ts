@@ -2,6 +2,7 @@
 
 import { ProtocolError } from "../errors.ts";
 import { encodeMessage, type Message } from "./message.ts";
+import { fromBinary, toBinary } from "./scram_messages.ts";
 
 /** An Authentication message. */
 export type AuthenticationRequest =
@@ -50,7 +51,7 @@ export function encodeAuthentication(request: Exclude<AuthenticationRequest, { k
     case "md5_password":
       return encodeMessage("R", code, request.salt);
     case "sasl":
-      return encodeMessage("R", code, TEXT.encode([...request.mechanisms, "", ""].join("\0")));
+      return encodeMessage("R", code, fromBinary([...request.mechanisms, "", ""].join("\0")));
     case "sasl_continue":
     case "sasl_final":
       return encodeMessage("R", code, request.data);
@@ -63,7 +64,7 @@ export function encodeAuthentication(request: Exclude<AuthenticationRequest, { k
 function decodeMechanisms(bytes: Uint8Array): string[] {
   if (bytes.at(-1) !== 0) throw brokenLayout();
   if (bytes.length === 1) return [];
-  const names = new TextDecoder("latin1").decode(bytes.subarray(0, -1)).split("\0");
+  const names = toBinary(bytes.subarray(0, -1)).split("\0");
   if (names.pop() !== "" || names.includes("")) throw brokenLayout();
   return names;
 }
@@ -77,7 +78,6 @@ function brokenLayout(): ProtocolError {
   return new ProtocolError("invalid layout of Authentication message");
 }
 
-const TEXT = new TextEncoder();
 const CODE_BYTES = 4;
 const MD5_SALT_BYTES = 4;
 const CODES = {

@@ -27,6 +27,12 @@ export function messageBytes(head: Uint8Array, limitBytes: number): number | nul
   throw new ProtocolError(`invalid length of message: expected a body of at most ${limitBytes} bytes`);
 }
 
+/** Whether `bytes` are one message, whole, and nothing else, with a body of at most `limitBytes`. */
+export function isOneMessage(bytes: Uint8Array, limitBytes: number): boolean {
+  if (bytes.length < HEAD_BYTES || bytes.length > HEAD_BYTES + limitBytes) return false;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(1) === bytes.length - TYPE_BYTES;
+}
+
 /** Takes one whole message apart; its size has been checked by {@linkcode messageBytes}. */
 export function decodeMessage(bytes: Uint8Array): Message {
   return { type: String.fromCharCode(bytes[0]!), body: bytes.subarray(HEAD_BYTES), bytes };
@@ -34,7 +40,8 @@ export function decodeMessage(bytes: Uint8Array): Message {
 
 /** Encodes a message: type, length, and `parts` one behind the other. */
 export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const bodyBytes = parts.reduce((sum, part) => sum + part.length, 0);
+  let bodyBytes = 0;
+  for (const part of parts) bodyBytes += part.length;
   const bytes = new Uint8Array(HEAD_BYTES + bodyBytes);
   bytes[0] = type.charCodeAt(0);
   new DataView(bytes.buffer).setUint32(1, LENGTH_WORD_BYTES + bodyBytes);
@@ -49,4 +56,5 @@ export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Ui
 /** Type byte and length word: what {@linkcode messageBytes} needs to see. */
 export const HEAD_BYTES = 5;
 
+const TYPE_BYTES = 1;
 const LENGTH_WORD_BYTES = 4;

@@ -5,6 +5,7 @@
 
 import { ProtocolError } from "../errors.ts";
 import { encodeMessage, type Message } from "./message.ts";
+import { fromBinary, toBinary } from "./scram_messages.ts";
 
 /** The client's choice of mechanism and its first words in it. */
 export interface SaslInitialResponse {
@@ -23,7 +24,7 @@ export function decodeSaslInitialResponse(message: Message): SaslInitialResponse
   const nameEnd = body.indexOf(0);
   const dataStart = nameEnd + 1 + LENGTH_WORD_BYTES;
   if (nameEnd < 1 || body.length < dataStart) throw brokenLayout("SASLInitialResponse");
-  const mechanism = new TextDecoder("latin1").decode(body.subarray(0, nameEnd));
+  const mechanism = toBinary(body.subarray(0, nameEnd));
   const length = new DataView(body.buffer, body.byteOffset).getInt32(nameEnd + 1);
   const data = body.subarray(dataStart);
   if (length === NO_DATA && data.length === 0) return { mechanism, data: null };
@@ -52,7 +53,7 @@ export function decodePasswordMessage(message: Message): Uint8Array {
 export function encodeSaslInitialResponse(mechanism: string, data: Uint8Array): Uint8Array {
   const length = new Uint8Array(LENGTH_WORD_BYTES);
   new DataView(length.buffer).setInt32(0, data.length);
-  return encodeMessage("p", new TextEncoder().encode(`${mechanism}\0`), length, data);
+  return encodeMessage("p", fromBinary(`${mechanism}\0`), length, data);
 }
 
 /** Encodes a SASLResponse. */

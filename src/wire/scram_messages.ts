@@ -44,25 +44,32 @@ export interface ServerFirst {
  * @throws {ProtocolError} If it breaks the grammar, asks for an authorization identity or a mandatory extension.
  */
 export function parseClientFirst(text: string): ClientFirst {
-  const head = /^(?:([ny])|p=([A-Za-z0-9.-]+)),(a=[^,]*)?,/.exec(text);
-  if (head === null) throw malformed("client-first-message");
-  const [gs2Header, plainFlag, type, authorizationIdentity] = head;
-  if (authorizationIdentity !== undefined) {
+  const flagEnd = text.indexOf(",");
+  const headerEnd = text.indexOf(",", flagEnd + 1) + 1;
+  const flag = headerEnd > 0 ? parseFlag(text.slice(0, flagEnd)) : null;
+  if (flag === null) throw malformed("client-first-message");
+  if (headerEnd > flagEnd + 2) {
+    if (!text.startsWith("a=", flagEnd + 1)) throw malformed("client-first-message");
     throw new ProtocolError("client uses authorization identity, but it is not supported", UNSUPPORTED);
   }
-  const bare = text.slice(gs2Header.length);
+  const bare = text.slice(headerEnd);
   if (bare.startsWith("m=")) throw mandatoryExtension();
   const attributes = parseAttributes(bare, "client-first-message");
-  requireOrder(attributes, ["n", "r"], "client-first-message");
+  requireOrder(attributes, "nr", "client-first-message");
   const nonce = attributes[1]!.value;
   if (!NONCE.test(nonce)) throw malformed("client-first-message");
-  return { flag: type === undefined ? plainFlag as "n" | "y" : { type }, gs2Header, bare, nonce };
+  return { flag, gs2Header: text.slice(0, headerEnd), bare, nonce };
+}
+
+function parseFlag(text: string): GsFlag | null {
+  if (text === "n" || text === "y") return text;
+  return BINDING_TYPE.test(text) ? { type: text.slice("p=".length) } : null;
 }
 
 /** Parses a client-final-message. @throws {ProtocolError} If it breaks the grammar. */
 export function parseClientFinal(text: string): ClientFinal {
   const attributes = parseAttributes(text, "client-final-message");
-  requireOrder(attributes, ["c", "r"], "client-final-message");
+  requireOrder(attributes, "cr", "client-final-message");
   const last = attributes.at(-1)!;
   if (last.name !== "p") throw malformed("client-final-message");
   return {
@@ -82,7 +89,7 @@ export function parseClientFinal(text: string): ClientFinal {
 export function parseServerFirst(text: string): ServerFirst {
   if (text.startsWith("m=")) throw mandatoryExtension();
   const attributes = parseAttributes(text, "server-first-message");
-  requireOrder(attributes, ["r", "s", "i"], "server-first-message");
+  requireOrder(attributes, "rsi", "server-first-message");
   const [nonce, salt, iterations] = attributes as [Attribute, Attribute, Attribute];
   if (!NONCE.test(nonce.value) || !POSITIVE.test(iterations.value)) throw malformed("server-first-message");
   const count = Number(iterations.value);
@@ -106,11 +113,15 @@ export function parseServerFinal(text: string): Uint8Array {
 
 /** Bytes as a binary string. */
 export function toBinary(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // Not by spreading, which asks an iterator for every byte. Messages are bounded, far below what a call takes.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /** A binary string as bytes. */
 export function fromBinary(text: string): Uint8Array {
+  const encoded = TEXT.encode(text);
+  // ASCII, as nearly all messages are: a byte a character.
+  if (encoded.length === text.length) return encoded;
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
@@ -123,19 +134,26 @@ interface Attribute {
 
 /** `attr-val *("," attr-val)`, no name twice. Only a user name may be empty: libpq leaves it so. */
 function parseAttributes(text: string, what: string): Attribute[] {
-  const names = new Set<string>();
-  return text.split(",").map((part) => {
-    const name = part[0] ?? "";
-    if (!ATTRIBUTE.test(part) || names.has(name) || (part.length === 2 && name !== "n")) {
-      throw malformed(what);
-    }
-    names.add(name);
-    return { name, value: part.slice(2) };
-  });
+  if (text.includes("\0")) throw malformed(what);
+  const attributes: Attribute[] = [];
+  for (let start = 0, end = 0; end < text.length; start = end + 1) {
+    const comma = text.indexOf(",", start);
+    end = comma === -1 ? text.length : comma;
+    const [name, value] = [text.charAt(start), text.slice(start + 2, end)];
+    if (!isLetter(name) || text[start + 1] !== "=" || (value === "" && name !== "n")) throw malformed(what);
+    if (attributes.some((attribute) => attribute.name === name)) throw malformed(what);
+    attributes.push({ name, value });
+  }
+  return attributes;
 }
 
-function requireOrder(attributes: readonly Attribute[], names: readonly string[], what: string): void {
-  if (names.some((name, i) => attributes[i]?.name !== name)) throw malformed(what);
+function isLetter(text: string): boolean {
+  return (text >= "a" && text <= "z") || (text >= "A" && text <= "Z");
+}
+
+/** @param names A letter for each of the first attributes. */
+function requireOrder(attributes: readonly Attribute[], names: string, what: string): void {
+  for (let i = 0; i < names.length; i++) if (attributes[i]?.name !== names[i]) throw malformed(what);
 }
 
 /** Only what an encoder writes: `fromBase64` itself would skip white space and forgive the last bits. */
@@ -157,8 +175,9 @@ function mandatoryExtension(): ProtocolError {
   return new ProtocolError("SCRAM message requires an unsupported extension", UNSUPPORTED);
 }
 
-// deno-lint-ignore no-control-regex
-const ATTRIBUTE = /^[A-Za-z]=[^\u0000]*$/;
+const TEXT = new TextEncoder();
+
+const BINDING_TYPE = /^p=[A-Za-z0-9.-]+$/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /** printable: %x21-2B / %x2D-7E. */

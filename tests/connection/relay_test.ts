@@ -103,6 +103,47 @@ Deno.test("relay() passes on the end of a client that had ended its direction be
   assert.equal((await session.ended).reason, "client_closed");
 });
 
+Deno.test("relay() begins with what either side has said already", async () => {
+  const unread = { fromClient: bytesOf("asked, "), fromBackend: bytesOf("answered, ") };
+  await using relayed = await startRelay({ idleTimeoutMs: 0, unread });
+  const { client, backend, session } = relayed;
+  await client.send(bytesOf("more"));
+  assert.deepEqual(await backend.read(11), bytesOf("asked, more"));
+  await backend.send(READY);
+  assert.deepEqual(await client.read(16), bytesOf("answered, ", READY));
+  assert.equal(session.isIdle(), true);
+});
+
+Deno.test("relay() passes on what was said by sides that have ended since, and their ends", async () => {
+  await using client = await connectPair();
+  await using backend = await connectPair();
+  for (const { peer, socket } of [client, backend]) {
+    peer.end();
+    socket.read(0);
+    await until(() => socket.readableEnded, "the end");
+  }
+  const unread = { fromClient: TERMINATE, fromBackend: bytesOf("last words") };
+  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, unread });
+  assert.deepEqual(await client.peer.readAll(), bytesOf("last words"));
+  assert.deepEqual(await backend.peer.readAll(), TERMINATE);
+  assert.deepEqual(await session.ended, { reason: "client_closed", error: null, canAnswer: false });
+});
+
+Deno.test("relay() passes on what a backend said that ended and is gone", async () => {
+  await using client = await connectPair();
+  await using backend = await connectPair();
+  backend.peer.end();
+  backend.socket.read(0);
+  await until(() => backend.socket.readableEnded, "the end");
+  backend.socket.destroy();
+  await until(() => backend.socket.closed, "the backend to be gone");
+  const unread = { fromClient: bytesOf(), fromBackend: bytesOf("last words") };
+  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, unread });
+  assert.deepEqual(await client.peer.readAll(), bytesOf("last words"));
+  client.peer.end();
+  assert.equal((await session.ended).reason, "backend_closed");
+});
+
 Deno.test("relay() ends a silent session with idle_timeout", async () => {
   await using relayed = await startRelay({ idleTimeoutMs: 20 });
   const { reason, error } = await relayed.session.ended;

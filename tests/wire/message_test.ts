@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
-import { decodeMessage, encodeMessage, HEAD_BYTES, messageBytes } from "../../src/wire/message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  HEAD_BYTES,
+  isOneMessage,
+  messageBytes,
+} from "../../src/wire/message.ts";
 import { bytesOf } from "./bytes.ts";
 
 Deno.test("messageBytes() tells the size as soon as five bytes are there", () => {
@@ -18,6 +24,21 @@ Deno.test("messageBytes() refuses a length that is impossible or over the limit"
     assert.throws(() => messageBytes(bytesOf(head), 10), ProtocolError);
   }
   assert.equal(messageBytes(bytesOf("N\0\0\0\x0e"), 10), 15);
+});
+
+Deno.test("isOneMessage() is true of exactly one message within the limit", () => {
+  const message = bytesOf("N\0\0\0\x07abc");
+  assert.equal(isOneMessage(message, 3), true);
+  assert.equal(isOneMessage(message, 2), false);
+  assert.equal(isOneMessage(bytesOf(message, "x"), 100), false);
+  for (let length = 0; length < message.length; length++) {
+    assert.equal(isOneMessage(message.subarray(0, length), 100), false);
+  }
+  for (const head of ["N\0\0\0\x03", "N\0\0\0\0", "N\xff\xff\xff\xff"]) {
+    assert.equal(isOneMessage(bytesOf(head), 100), false);
+  }
+  // What stands around it in memory does not count.
+  assert.equal(isOneMessage(bytesOf("xx", message, "xx").subarray(2, 10), 100), true);
 });
 
 Deno.test("encodeMessage() and decodeMessage() are inverse, whatever the body", () => {
