@@ -27,21 +27,15 @@ export interface Unread {
 export class Conversation implements Parties {
   readonly client: SocketPeer;
   readonly backend: SocketPeer;
-  readonly #sockets: readonly Socket[];
   readonly #signal: AbortSignal;
   #wake: (() => void) | null = null;
 
   constructor(client: Socket, backend: Socket, options: ConversationOptions) {
-    this.#sockets = [client, backend];
     this.#signal = options.signal;
-    const change = () => this.#change();
-    this.client = new SocketPeer(client, { other: () => this.backend, change, ...options });
-    this.backend = new SocketPeer(backend, { other: () => this.client, change, ...options });
-    for (const socket of this.#sockets) {
-      for (const event of CHANGES) socket.on(event, this.#onChange);
-      socket.on("readable", this.#onReadable);
-    }
-    this.#signal.addEventListener("abort", this.#onChange);
+    const [change, changed] = [() => this.#change(), this.#changed];
+    this.client = new SocketPeer(client, { other: () => this.backend, change, changed, ...options });
+    this.backend = new SocketPeer(backend, { other: () => this.client, change, changed, ...options });
+    this.#signal.addEventListener("abort", changed);
   }
 
   /** Gives away what was read and not asked for. The conversation is over. */
@@ -49,13 +43,11 @@ export class Conversation implements Parties {
     return { fromClient: this.client.takeUnread(), fromBackend: this.backend.takeUnread() };
   }
 
-  /** Leaves both sockets without a listener. */
+  /** Leaves both sockets paused and without a listener. */
   release(): void {
-    for (const socket of this.#sockets) {
-      for (const event of CHANGES) socket.removeListener(event, this.#onChange);
-      socket.removeListener("readable", this.#onReadable);
-    }
-    this.#signal.removeEventListener("abort", this.#onChange);
+    this.client.release();
+    this.backend.release();
+    this.#signal.removeEventListener("abort", this.#changed);
   }
 
   /** Resolves when anything has happened on either side, or to the signal. */
@@ -63,57 +55,60 @@ export class Conversation implements Parties {
     return new Promise((resolve) => this.#wake = resolve);
   }
 
-  readonly #onChange = (): void => {
+  readonly #changed = (): void => {
     this.#wake?.();
     this.#wake = null;
-  };
-
-  readonly #onReadable = (): void => {
-    // The end of a stream is said only to those who read; reading nothing leaves what is there to its reader.
-    for (const socket of this.#sockets) if (socket.readableLength === 0) socket.read(0);
-    this.#onChange();
   };
 }
 
 interface Surroundings extends ConversationOptions {
   readonly other: () => SocketPeer;
   readonly change: () => Promise<void>;
+  readonly changed: () => void;
 }
 
 class SocketPeer implements Peer {
   readonly #socket: Socket;
   readonly #surroundings: Surroundings;
-  readonly #buffer = new ByteBuffer(MAX_MESSAGE_BYTES);
+  /** What has come first and alone; then {@linkcode #buffer} is empty. */
+  #chunk: Uint8Array | null = null;
+  readonly #buffer = new ByteBuffer(Infinity);
   #ahead: readonly Uint8Array[] = [];
 
   constructor(socket: Socket, surroundings: Surroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
+    for (const event of CHANGES) socket.on(event, surroundings.changed);
+    socket.on("data", this.#onData);
+    // On() alone does not, when the socket was paused before.
+    socket.resume();
   }
 
   get hasLeft(): boolean {
     const { destroyed, errored, readableEnded } = this.#socket;
-    return destroyed || errored !== null || (readableEnded && this.#buffer.length === 0);
+    return destroyed || errored !== null || (readableEnded && this.#held === 0);
   }
 
   get hasUnread(): boolean {
-    return this.#buffer.length > 0 || this.#socket.readableLength > 0;
+    return this.#held > 0;
   }
 
   async read(limitBytes: number): Promise<Message | null> {
+    const { other, signal, endsOutOfTurn, change } = this.#surroundings;
     while (true) {
-      const size = messageBytes(this.#buffer.peek(HEAD_BYTES), limitBytes);
-      if (size !== null && size <= this.#buffer.length) return decodeMessage(this.#buffer.take(size));
-      const chunk = await this.#receive();
-      if (chunk === null) return null;
-      // The usual case, and no copy of a secret.
-      if (this.#buffer.length === 0 && isOneMessage(chunk, limitBytes)) return decodeMessage(chunk);
-      this.#buffer.append(chunk);
+      signal.throwIfAborted();
+      const message = this.#next(limitBytes);
+      if (message !== null) return message;
+      if (this.#socket.readableEnded || this.hasLeft || other().hasLeft) return null;
+      if (endsOutOfTurn && other().hasUnread) return null;
+      if (this.#socket.isPaused()) this.#socket.resume();
+      await change();
     }
   }
 
   takeUnread(): Uint8Array {
-    const unread = this.#buffer.takeAll();
+    const unread = this.#chunk ?? this.#buffer.takeAll();
+    this.#chunk = null;
     return this.#ahead.length === 0 ? unread : Buffer.concat([...this.#ahead, unread]);
   }
 
@@ -125,22 +120,43 @@ class SocketPeer implements Peer {
     this.#ahead = messages;
   }
 
-  /** What has come, as much as there is room for; `null` when either side has left, or speaks out of turn where that counts. */
-  async #receive(): Promise<Uint8Array | null> {
-    const { other, signal, endsOutOfTurn, change } = this.#surroundings;
-    const [socket, room] = [this.#socket, MAX_MESSAGE_BYTES - this.#buffer.length];
-    while (true) {
-      signal.throwIfAborted();
-      const chunk: Uint8Array | null = socket.readableLength === 0
-        ? null
-        : socket.read(Math.min(socket.readableLength, room));
-      // Not as a Buffer, whose parts are slower to make and to search.
-      if (chunk !== null) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-      if (socket.readableEnded || this.hasLeft || other().hasLeft) return null;
-      if (endsOutOfTurn && other().hasUnread) return null;
-      await change();
-    }
+  release(): void {
+    const { changed } = this.#surroundings;
+    for (const event of CHANGES) this.#socket.removeListener(event, changed);
+    this.#socket.removeListener("data", this.#onData);
+    this.#socket.pause();
   }
+
+  get #held(): number {
+    return this.#chunk?.length ?? this.#buffer.length;
+  }
+
+  /** The next message, if all of it has come. */
+  #next(limitBytes: number): Message | null {
+    if (this.#chunk !== null) {
+      const chunk = this.#chunk;
+      this.#chunk = null;
+      // The usual case, and no copy of a secret.
+      if (isOneMessage(chunk, limitBytes)) return decodeMessage(chunk);
+      this.#buffer.append(chunk);
+    }
+    const size = messageBytes(this.#buffer.peek(HEAD_BYTES), limitBytes);
+    return size === null || size > this.#buffer.length ? null : decodeMessage(this.#buffer.take(size));
+  }
+
+  readonly #onData = ({ buffer, byteOffset, length }: Buffer<ArrayBuffer>): void => {
+    // Not as a Buffer, whose parts are slower to make and to search.
+    const chunk = new Uint8Array(buffer, byteOffset, length);
+    if (this.#held === 0) this.#chunk = chunk;
+    else {
+      if (this.#chunk !== null) this.#buffer.append(this.#chunk);
+      this.#chunk = null;
+      this.#buffer.append(chunk);
+    }
+    // More than the longest message: nobody waits for it to be complete.
+    if (this.#held > MAX_MESSAGE_BYTES) this.#socket.pause();
+    this.#surroundings.changed();
+  };
 }
 
 const CHANGES = ["end", "close", "error"] as const;

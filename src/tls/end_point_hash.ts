@@ -1,5 +1,6 @@
 /** The hash of a certificate that SCRAM binds a login to: channel binding type `tls-server-end-point`. */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { signatureAlgorithm, toHex } from "./path/algorithms.ts";
 import { readSigned } from "./path/certificate.ts";
@@ -15,16 +16,20 @@ import { readSigned } from "./path/certificate.ts";
  */
 export function endPointHash(der: Uint8Array): Uint8Array | null {
   let hash = hashes.get(der);
-  if (hash === undefined) {
-    const name = hashOf(der);
-    hash = name === null ? null : createHash(name).update(der).digest();
-    hashes.set(der, hash);
-  }
+  if (hash !== undefined) return hash;
+  if (latest !== null && Buffer.compare(latest.der, der) === 0) return latest.hash;
+  const name = hashOf(der);
+  hash = name === null ? null : createHash(name).update(der).digest();
+  hashes.set(der, hash);
+  latest = { der, hash };
   return hash;
 }
 
 /** A listener's leaf is one object for all its connections. */
 const hashes = new WeakMap<Uint8Array, Uint8Array | null>();
+
+/** A backend's comes anew with every connection, and is nearly always the same as before. */
+let latest: { readonly der: Uint8Array; readonly hash: Uint8Array | null } | null = null;
 
 function hashOf(der: Uint8Array): string | null {
   const identifier = algorithmOf(der);
