@@ -111,6 +111,15 @@ export class Loader {
     if (!loading.ok) return loading;
     return { ...loading, value: { config, material: loading.value, files: files.pick(pathsOf(config)) } };
   }
+
+  /** What runs out soon, seen from `now`, of a route or the admin server that has been loaded. */
+  expiring(config: RouteConfig | AdminConfig, files: Snapshot, now: number): readonly Problem[] {
+    const source = { files, now };
+    const loading = "backend" in config
+      ? this.#material.route(config, source)
+      : this.#material.admin(config, source);
+    return loading.ok ? loading.warnings.filter(({ kind }) => kind === "expiring") : [];
+  }
 }
 
 /** Every file whose change is a change of the route, or of the admin server. */

@@ -42,6 +42,8 @@ export class RunningProxy {
   readonly #admin: AdminPart;
   readonly #reloader: Reloader;
   readonly #ownsLog: boolean;
+  /** As at the start: a reload does not change it. */
+  readonly #workers: Config["workers"];
   readonly #log: Observer;
   readonly #broken = Promise.withResolvers<void>();
   /** `null` while there is nobody to show it to. */
@@ -79,6 +81,7 @@ export class RunningProxy {
   private constructor(options: StartOptions & { readonly loader: Loader; readonly loaded: Loaded }) {
     const { loader, loaded, observe, workers } = options;
     const { config } = loaded;
+    this.#workers = config.workers;
     this.#ownsLog = observe === undefined;
     this.#log = observe ?? startLogOf(config);
     const onHung = (detail: string) => {
@@ -118,7 +121,7 @@ export class RunningProxy {
 
   /** What is in use. */
   get config(): Config {
-    return this.#reloader.loaded.config;
+    return Object.freeze({ ...this.#reloader.loaded.config, workers: this.#workers });
   }
 
   get addresses(): readonly BoundAddress[] {
@@ -148,6 +151,11 @@ export class RunningProxy {
   /** The same, for the files alone. */
   refresh(): Promise<ReloadState> {
     return this.#shown(this.#reloader.refresh());
+  }
+
+  /** Logs which certificates run out within 14 days. */
+  async remind(): Promise<void> {
+    await this.#reloader.remind();
   }
 
   /**

@@ -20,6 +20,7 @@ export async function runProxy(
     const onChange = async () => void await proxy.refresh();
     const watch = new FileWatch({ paths: () => proxy.watchedFiles, onChange });
     watch.start();
+    const reminder = setInterval(() => proxy.remind(), DAY_MS);
     const report = (message: string) =>
       proxy.observe({ event: "config.warning", problem: { path: "", message } });
     await using manager = new ServiceManager({ report });
@@ -32,6 +33,7 @@ export async function runProxy(
     });
     const isBroken = await Promise.race([stopped, proxy.broken.then(() => true)]) === true;
     watch.stop();
+    clearInterval(reminder);
     manager.stopping(`Draining ${count(proxy.connections, "connection")}`, proxy.config.drainTimeoutMs);
     await proxy.drain();
     // Whoever started pgtls starts it again.
@@ -80,3 +82,6 @@ export function stopSignal(): Promise<void> {
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
+
+// As often as somebody who is on call wants to read it.
+const DAY_MS = 24 * 60 * 60 * 1000;

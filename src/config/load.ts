@@ -57,10 +57,10 @@ function reasonOf(error: TomlError): string {
   return (error.message.split("\n", 1)[0] ?? "").replace("Invalid TOML document: ", "");
 }
 
-/** The line itself, unless a key was pasted into the file: then no line of it is shown. */
+/** The line itself, if there is anything on it; nothing of a file that a key was pasted into. */
 function showLine(text: string, line: number): string {
-  if (text.includes("PRIVATE KEY")) return "";
   const found = (text.split("\n", line)[line - 1] ?? "").trimEnd();
+  if (found === "" || text.includes("PRIVATE KEY")) return "";
   return `\n    ${found.slice(0, 120).replace(/(?!\t)\p{Cc}/gu, "\ufffd")}`;
 }
 

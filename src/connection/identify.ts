@@ -21,6 +21,7 @@ export interface Identified extends Secured {
  * Verifies the client's certificate against the route's own trust store, on resumed sessions too.
  *
  * @throws {PeerRejectedError} If the route requires a certificate and this one, or its absence, will not do.
+ * @throws {StageError} `tls_required`, `plaintext_cancel_refused`: the route does not serve what came in clear.
  * @throws {ProtocolError} If direct TLS was started without ALPN `postgresql`
  *   ({@link https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL}).
  */
@@ -28,7 +29,9 @@ export function identify(secured: Secured): Identified {
   const { tls, transport, route } = secured;
   const listener = route.material.listener;
   if (tls === null || listener === null) {
-    return { ...secured, identity: plaintextClient(), clientTls: null };
+    const isCancel = transport.kind === "plaintext" && transport.packet.kind === "cancel_request";
+    const identity = plaintextClient(route.config.listener, isCancel ? "cancel" : "session");
+    return { ...secured, identity, clientTls: null };
   }
   if (transport.kind === "direct_tls" && tls.socket.alpnProtocol !== ALPN_POSTGRESQL) {
     throw new ProtocolError('direct TLS connection without ALPN protocol "postgresql"');

@@ -28,8 +28,9 @@ export interface Decision<Loaded> {
   readonly name: string | null;
   /** What is to be served; `null`: nothing, it is new and cannot be used. */
   readonly part: Loaded | null;
-  readonly outcome: "unchanged" | "loaded" | "failed" | "failed_before";
-  /** Files that differ from those in use. */
+  /** `restored`: what could not be used has been taken back, and is as it was. */
+  readonly outcome: "unchanged" | "restored" | "loaded" | "failed" | "failed_before";
+  /** Files that differ from those in use; where they were restored, those that did. */
   readonly files: readonly string[];
   readonly warnings: readonly Problem[];
 }
@@ -64,8 +65,10 @@ export class Parts {
     const changed = changedPaths(before?.files ?? new Map(), found);
     const same = before && changed.length === 0 ? sameWith(before, config) : null;
     if (same !== null) {
+      const failed = this.#failed.get(name);
       this.#failed.delete(name);
-      return { name, part: same, outcome: "unchanged", files: [], warnings: [] };
+      const outcome = failed === undefined ? "unchanged" : "restored";
+      return { name, part: same, outcome, files: failed ? filesOf(failed) : [], warnings: [] };
     }
     const kept = { name, part: before, files: changed, warnings: [] };
     if (!isAsked && this.#wasTried(config, found)) return { ...kept, outcome: "failed_before" };
@@ -115,6 +118,10 @@ interface Failed {
   readonly problems: readonly ReloadProblem[];
   /** As `performance.now()`. */
   readonly triedAt: number;
+}
+
+function filesOf({ problems }: Failed): string[] {
+  return [...new Set(problems.flatMap(({ file }) => file ?? []))];
 }
 
 /** `before` itself if nothing about it changes; with its new place if it has only moved within the file. */

@@ -84,6 +84,17 @@ export class Reloader {
     );
   }
 
+  /** Says which certificates run out soon: that comes with the days, without a change of any file. */
+  async remind(now = Date.now()): Promise<void> {
+    await this.#enqueue(() => {
+      for (const { config } of partsOf(this.#loaded)) {
+        const problems = this.#options.loader.expiring(config, new Snapshot(this.#files), now);
+        for (const problem of problems) this.#options.observe(warningEvent(problem));
+      }
+      return Promise.resolve();
+    });
+  }
+
   /** Waits for what is under way; from now on nothing is reloaded any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -176,7 +187,7 @@ export class Reloader {
     const { observe } = this.#options;
     const served: ReadonlySet<unknown> = new Set(partsOf(this.#loaded));
     for (const { part, name, outcome, files, warnings } of decisions) {
-      if (outcome !== "loaded" || !served.has(part)) continue;
+      if (!TAKEN.has(outcome) || !served.has(part)) continue;
       if (files.length > 0) observe({ event: "tls.reloaded", route: name, files });
       for (const problem of warnings) observe(warningEvent(problem));
     }
@@ -210,4 +221,6 @@ function filesOf(loaded: Loaded): FilesFound {
   return new Map(partsOf(loaded).flatMap(({ files }) => [...files]));
 }
 
-const ATTEMPTS: ReadonlySet<string> = new Set(["loaded", "failed"]);
+const TAKEN: ReadonlySet<string> = new Set(["loaded", "restored"]);
+
+const ATTEMPTS: ReadonlySet<string> = new Set([...TAKEN, "failed"]);

@@ -11,7 +11,7 @@
 
 import { createHash } from "node:crypto";
 
-import { PeerRejectedError } from "../errors.ts";
+import { PeerRejectedError, StageError } from "../errors.ts";
 import { type Acceptance, AcceptanceCache } from "./path/cache.ts";
 import { describeName, escapeText } from "./path/describe.ts";
 import type { Purpose } from "./path/fitness.ts";
@@ -142,9 +142,30 @@ export function verifyClient(
   }
 }
 
-/** The client of a connection without TLS: nothing is known of it. */
-export function plaintextClient(): AnonymousClient {
+/**
+ * The client of a connection without TLS: nothing is known of it.
+ *
+ * Earlier stages turn away who may not speak in clear. They decide by what they have seen of the connection so far; this
+ * decides once more, by the route that is going to serve it.
+ *
+ * @param asks What its first packet is for.
+ * @throws {StageError} `tls_required` or `plaintext_cancel_refused`.
+ */
+export function plaintextClient(policy: ClearPolicy, asks: "session" | "cancel"): AnonymousClient {
+  if (asks === "cancel" && !policy.plaintextCancel) {
+    throw new StageError("plaintext_cancel_refused", "Cannot forward a CancelRequest sent outside TLS");
+  }
+  if (asks === "session" && policy.tlsEnabled && !policy.unsafeAllowPlaintext) {
+    throw new StageError("tls_required", "Cannot serve a client that does not ask for TLS");
+  }
   return makeAnonymous("listener_without_tls");
+}
+
+/** Which connections a listener serves without TLS. */
+export interface ClearPolicy {
+  readonly tlsEnabled: boolean;
+  readonly unsafeAllowPlaintext: boolean;
+  readonly plaintextCancel: boolean;
 }
 
 /**

@@ -25,6 +25,10 @@ Deno.test("loadConfig says line, column and text when the file is not TOML", () 
   );
 });
 
+Deno.test("loadConfig shows no line where there is nothing on it", () => {
+  assert.match(messageFor("server_names = [\n"), /^Cannot parse TOML at line 2, column 1: [^\n]*[^\s]$/);
+});
+
 Deno.test("loadConfig shows no line of a broken file when a private key was pasted into it", () => {
   const message = messageFor(
     'server_key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEI\n-----END PRIVATE KEY-----"',

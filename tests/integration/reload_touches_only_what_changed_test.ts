@@ -6,7 +6,7 @@ import { closingLines, until } from "../support/closing_lines.ts";
 import { bytesOf } from "../wire/bytes.ts";
 import { admit, DONE, READY, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import type { PeerStream } from "../support/peer_stream.ts";
-import { isEvent, startTestProxy } from "../support/proxy.ts";
+import { isEvent, startAdminProxy, startTestProxy } from "../support/proxy.ts";
 import { connectRaw, connectRawTls, query, startupMessage, TERMINATE } from "../support/raw_client.ts";
 import { routeTo } from "../support/two_legs.ts";
 import { freePort } from "../../src/demo/ports.ts";
@@ -159,8 +159,8 @@ Deno.test("a configuration that does not pass changes nothing, and exits nothing
   await ask(session);
 });
 
-Deno.test("another number of workers is warned of: it needs a restart", async () => {
-  await using proxy = await startTestProxy(named("r", 1));
+Deno.test("another number of workers is warned of, and not shown as in use: it needs a restart", async () => {
+  await using proxy = await startAdminProxy({}, named("r", 1));
   const text = await Deno.readTextFile(join(proxy.dir, "pgtls.toml"));
   await proxy.replace("pgtls.toml", text.replace("workers = 1", "workers = 2"));
   await proxy.reload();
@@ -169,6 +169,8 @@ Deno.test("another number of workers is warned of: it needs a restart", async ()
     "workers",
     "Cannot start or end workers by a reload: expected a restart",
   ]);
+  const shown = await fetch(`http://127.0.0.1:${proxy.adminPort}/config`);
+  assert.match(await shown.text(), /"workers": ?1\b/);
 });
 
 function named(name: string, port: number, listener: Record<string, unknown> = {}) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { Problem } from "../../src/errors.ts";
 import { load, type Loaded, Loader } from "../../src/load.ts";
@@ -10,6 +11,8 @@ const ca = makeCa({ name: "CA" });
 const [one, two, three] = ["one", "two", "three"].map((name) =>
   ca.issue({ name, purpose: "server", sans: ["localhost"] })
 ) as [ReturnType<typeof ca.issue>, ReturnType<typeof ca.issue>, ReturnType<typeof ca.issue>];
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 Deno.test("Reloader publishes nothing when nothing has changed, and says so to who asks", async () => {
   await using stage = await openStage(["a", "b"]);
@@ -79,16 +82,6 @@ Deno.test("Reloader keeps the old of a route whose new files cannot be used, tak
   ]);
 });
 
-Deno.test("Reloader has nothing to say of files that are back to what is in use", async () => {
-  await using stage = await openStage(["a"]);
-  await Deno.writeTextFile(stage.path("a.key"), "half");
-  assert.equal((await stage.reloader.refresh()).last.ok, false);
-  stage.takeEvents();
-  await stage.write("a", one);
-  const { last: { ok }, generation } = await stage.reloader.refresh();
-  assert.deepEqual([ok, generation, stage.applied.length, stage.takeEvents()], [true, 1, 0, []]);
-});
-
 Deno.test("Reloader takes a configuration with routes added, changed, moved and removed", async () => {
   await using stage = await openStage(["a", "b", "c"]);
   const [a, , c] = stage.reloader.loaded.routes;
@@ -155,6 +148,36 @@ Deno.test("Reloader keeps the old of a route that cannot be bound, and of that a
   stage.refuse([]);
   assert.equal((await stage.reloader.reload()).last.ok, true);
   assert.equal(stage.reloader.loaded.config.routes[0]?.listener.maxConnections, 7);
+});
+
+Deno.test("Reloader says when files that could not be used are as they were, and when that was", async () => {
+  await using stage = await openStage(["a", "b"]);
+  await Deno.writeTextFile(stage.path("a.pem"), "garbage");
+  const failed = await stage.reloader.refresh();
+  assert.equal(failed.last.ok, false);
+  stage.takeEvents();
+  await stage.write("a", one);
+  const { generation, last, succeededAt } = await stage.reloader.refresh();
+  assert.deepEqual([generation, last.ok, last.problems, stage.applied.length], [1, true, [], 0]);
+  assert.ok(last.at === succeededAt && last.at >= failed.last.at && succeededAt > failed.succeededAt);
+  const files = [stage.path("a.pem")];
+  assert.deepEqual(stage.takeEvents(), [{ event: "tls.reloaded", route: "a", files }]);
+  await stage.reloader.refresh();
+  assert.deepEqual(stage.takeEvents(), []);
+});
+
+Deno.test("Reloader.remind() says what runs out within 14 days, though no file has changed", async () => {
+  await using stage = await openStage(["a", "b"]);
+  await stage.reloader.remind();
+  assert.deepEqual(stage.takeEvents(), []);
+  const { validToDate } = new X509Certificate(one.certPem);
+  await stage.reloader.remind(validToDate.getTime() - 13 * DAY_MS);
+  const told = stage.takeEvents();
+  assert.deepEqual(told.map((event) => event.event === "tls.expiring" && event.problem.path), [
+    "proxy[0].listener.server_cert",
+    "proxy[1].listener.server_cert",
+  ]);
+  assert.equal(stage.applied.length, 0);
 });
 
 Deno.test("Reloader refuses what would put two routes on one address because one of them must stay", async () => {

@@ -82,8 +82,23 @@ Deno.test("verifyClient takes no notice of a certificate that was not asked for"
   ]);
 });
 
+/** A listener without TLS, which forwards CancelRequests. */
+const CLEAR = { tlsEnabled: false, unsafeAllowPlaintext: false, plaintextCancel: true };
+
 Deno.test("plaintextClient is anonymous for want of TLS", () => {
-  assert.equal(plaintextClient().why, "listener_without_tls");
+  assert.equal(plaintextClient(CLEAR, "session").why, "listener_without_tls");
+  const either = { ...CLEAR, tlsEnabled: true, unsafeAllowPlaintext: true };
+  assert.equal(plaintextClient(either, "session").why, "listener_without_tls");
+  assert.equal(plaintextClient({ ...CLEAR, tlsEnabled: true }, "cancel").why, "listener_without_tls");
+});
+
+Deno.test("plaintextClient refuses what the listener does not serve in clear, whatever let it come so far", () => {
+  const demanding = { ...CLEAR, tlsEnabled: true };
+  assert.throws(() => plaintextClient(demanding, "session"), { name: "StageError", reason: "tls_required" });
+  for (const listener of [CLEAR, demanding, { ...demanding, unsafeAllowPlaintext: true }]) {
+    const refusing = { ...listener, plaintextCancel: false };
+    assert.throws(() => plaintextClient(refusing, "cancel"), { reason: "plaintext_cancel_refused" });
+  }
 });
 
 Deno.test("VerifiedPeer and AnonymousClient cannot be made or changed outside the verifier", () => {
@@ -97,7 +112,7 @@ Deno.test("VerifiedPeer and AnonymousClient cannot be made or changed outside th
     VerifiedPeer.is(identity) && !VerifiedPeer.is({ ...identity }) &&
       !VerifiedPeer.is(Object.create(VerifiedPeer.prototype)),
   );
-  assert.ok(AnonymousClient.is(plaintextClient()) && !AnonymousClient.is(identity));
+  assert.ok(AnonymousClient.is(plaintextClient(CLEAR, "session")) && !AnonymousClient.is(identity));
   assert.throws(() => (identity as { chain: unknown }).chain = [], TypeError);
   assert.throws(() => (identity.chain as Uint8Array[]).push(root.der), TypeError);
 });
