@@ -74,6 +74,16 @@ function hasBitsBehind(octets: Uint8Array, prefixLength: number): boolean {
   return octets.some((octet, i) => (octet & (0xff >> Math.min(Math.max(prefixLength - 8 * i, 0), 8))) !== 0);
 }
 
+/** Whether `text` is an IPv4 address in decimal octets, none of which begins with a 0. */
+export function isIpv4(text: string): boolean {
+  return IPV4.test(text);
+}
+
+/** Whether `text` is an IPv6 address in any spelling, without a zone. */
+export function isIpv6(text: string): boolean {
+  return parseIpv6(text) !== null;
+}
+
 function parseIpv4(text: string): Uint8Array | null {
   return IPV4.test(text) ? Uint8Array.from(text.split("."), Number) : null;
 }

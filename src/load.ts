@@ -1,38 +1,11 @@
 /** Everything the operator gave: the configuration file and every file it names, or everything wrong with them. */
 
-import { UserlistLoader } from "./auth/logins.ts";
-import type { Userlist } from "./auth/userlist.ts";
-import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import { readConfigFile } from "./config/load.ts";
-import { type FileReader, type FilesFound, Snapshot } from "./config/snapshot.ts";
-import type { AdminConfig, Config, RouteConfig, TableFiles } from "./config/types.ts";
+import { type FileReader, Snapshot } from "./config/snapshot.ts";
+import type { Config } from "./config/types.ts";
 import { ConfigError, type Problem } from "./errors.ts";
-import { loadApp } from "./scope/load_app.ts";
-import type { App } from "./scope/types.ts";
-import { type ListenerMaterial, type Loading, MaterialLoader, type RouteMaterial } from "./tls/material.ts";
-import { systemBundlePaths } from "./tls/path/system_roots.ts";
-
-/** One route and what was read from the files it names. It is replaced whole, so one that is the same is unchanged. */
-export interface LoadedRoute {
-  readonly config: RouteConfig;
-  readonly material: RouteMaterial;
-  /** The connection app; `null` = none. */
-  readonly app: App | null;
-  /** The users of `auth_file`; `null` without one. */
-  readonly users: Userlist | null;
-  /** The files it was made from, for another isolate to make it from, too. */
-  readonly files: FilesFound;
-  /** When that was, in milliseconds since 1970. */
-  readonly loadedAt: number;
-}
-
-/** The admin server's part; replaced whole, as a route. */
-export interface LoadedAdmin {
-  readonly config: AdminConfig;
-  /** `null` without TLS. */
-  readonly material: ListenerMaterial | null;
-  readonly files: FilesFound;
-}
+import { type LoadedAdmin, type LoadedRoute, PartLoader } from "./load_parts.ts";
+import type { Loading } from "./tls/material.ts";
 
 /** A configuration and what was read from the files it names. */
 export interface Loaded {
@@ -67,88 +40,12 @@ export async function load(file: string, loader: Loader = new Loader()): Promise
   };
 }
 
-/** Loads part by part. One for the life of the process: what was made of a file that has not changed is not made again. */
-export class Loader {
-  readonly #material = new MaterialLoader();
-  readonly #users = new UserlistLoader();
-
+/** Loads the configuration, too. One for the life of the process. */
+export class Loader extends PartLoader {
   /** @throws {ConfigError} With every problem, those of the files it names among them. */
   async config(file: string, files: FileReader): Promise<Config> {
     const reading = readConfigFile(file, files);
     if (reading.config !== null) return reading.config;
-    const problems = [this.#material, this.#users].flatMap((loader) =>
-      loader.problems(reading.files, { files })
-    );
-    throw new ConfigError(file, [
-      ...reading.problems,
-      ...problems,
-      ...await appProblems(reading.files, files),
-    ]);
-  }
-
-  /**
-   * One step of a reload, without a rest in it. Apps are the operator's code, and are loaded one after the other: they may
-   * not expect to run beside themselves.
-   *
-   * @param now By which dates are judged, in milliseconds since 1970.
-   */
-  async route(config: RouteConfig, files: Snapshot, now = Date.now()): Promise<Loading<LoadedRoute>> {
-    const material = this.#material.route(config, { files, now });
-    const users = this.#users.route(config, { files });
-    const app = await loadAppOf(config, files);
-    if (!material.ok || !users.ok || !app.ok) {
-      const problems = [material, users, app].flatMap((part) => part.ok ? [] : part.problems);
-      return { ok: false, problems };
-    }
-    const read = { material: material.value, app: app.value, users: users.value };
-    const value = { config, ...read, files: files.pick(pathsOf(config)), loadedAt: now };
-    return { ok: true, value, warnings: [...material.warnings, ...users.warnings] };
-  }
-
-  /** As {@linkcode Loader.route}. */
-  admin(config: AdminConfig, files: Snapshot): Loading<LoadedAdmin> {
-    const loading = this.#material.admin(config, { files });
-    if (!loading.ok) return loading;
-    return { ...loading, value: { config, material: loading.value, files: files.pick(pathsOf(config)) } };
-  }
-
-  /** What runs out soon, seen from `now`, of a route or the admin server that has been loaded. */
-  expiring(config: RouteConfig | AdminConfig, files: Snapshot, now: number): readonly Problem[] {
-    const source = { files, now };
-    const loading = "backend" in config
-      ? this.#material.route(config, source)
-      : this.#material.admin(config, source);
-    return loading.ok ? loading.warnings.filter(({ kind }) => kind === "expiring") : [];
-  }
-}
-
-/** Every file whose change is a change of the route, or of the admin server. */
-export function pathsOf(config: RouteConfig | AdminConfig): string[] {
-  if (!("backend" in config)) return filesOfAdmin(config).map(({ path }) => path);
-  const system = config.backend.rootCa === "system" ? systemBundlePaths() : [];
-  return [...filesOfRoute(config).map(({ path }) => path), ...system];
-}
-
-/** What is wrong with the apps of a configuration that is wrong itself. */
-async function appProblems(tables: readonly TableFiles[], files: FileReader): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  for (const table of tables) {
-    if (!("app" in table)) continue;
-    const { path, ...place } = table.place;
-    const problem = (message: string) => problems.push({ path: `${path}.app`, ...place, message });
-    await loadApp(table.app, files).catch((error: Error) => problem(error.message));
-  }
-  return problems;
-}
-
-async function loadAppOf(
-  { app, name, index }: RouteConfig,
-  files: FileReader,
-): Promise<Loading<App | null>> {
-  try {
-    return { ok: true, value: app === null ? null : (await loadApp(app, files)).app, warnings: [] };
-  } catch (error) {
-    const message = (error as Error).message;
-    return { ok: false, problems: [{ path: `proxy[${index}].app`, route: name, message }] };
+    throw new ConfigError(file, [...reading.problems, ...await this.problems(reading.files, files)]);
   }
 }

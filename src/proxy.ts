@@ -3,8 +3,7 @@
  * meet.
  */
 
-import { MAX_CONNECTIONS as MAX_ADMIN_CONNECTIONS } from "./admin/max_connections.ts";
-import { BackendProbes } from "./backend_probes.ts";
+import type { BackendProbes } from "./backend_probes.ts";
 import { filesOfAdmin, filesOfRoute } from "./config/files.ts";
 import type { Config } from "./config/types.ts";
 import { ConfigError, type Problem } from "./errors.ts";
@@ -17,23 +16,17 @@ import type { ReloadState } from "./observe/reload_state.ts";
 import { warningEvent } from "./observe/warnings.ts";
 import { Pace } from "./pace.ts";
 import { Reloader } from "./reload/reloader.ts";
-import { DescriptorBudget } from "./connection/descriptors.ts";
-import { Server } from "./server.ts";
-import { AdminPart } from "./server/admin_part.ts";
+import { type AdminContext, AdminPart } from "./server/admin_part.ts";
+import { type OpenServing, servingOf, type ServingOptions } from "./server/open_serving.ts";
 import type { Applied, BoundAddress, Serving } from "./server/serving.ts";
 import { VERSION } from "./version.ts";
-import { type PoolOptions, WorkerPool } from "./workers/pool.ts";
 
 /** Options of {@linkcode RunningProxy.start}. */
 export interface StartOptions {
   /** Replaces the log of the configuration, for the demo and for tests. */
   readonly observe?: Observer;
-  /** How workers are started, for tests. */
-  readonly workers?: {
-    /** The module they run. @default The main module, which sees that it is a worker. */
-    readonly module?: string;
-    readonly pingIntervalMs?: number;
-  };
+  /** How workers are started. */
+  readonly workers?: Pick<ServingOptions, "module" | "isolates" | "pingIntervalMs">;
 }
 
 /** A proxy that is listening. */
@@ -48,6 +41,7 @@ export class RunningProxy {
   readonly #broken = Promise.withResolvers<void>();
   /** `null` while there is nobody to show it to. */
   #observation: Observation | null = null;
+  #probes: BackendProbes | null = null;
 
   /**
    * Loads and checks everything the file names, then binds every listener.
@@ -57,7 +51,8 @@ export class RunningProxy {
   static async start(file: string, options: StartOptions = {}): Promise<RunningProxy> {
     const loader = new Loader();
     const loaded = await load(file, loader);
-    const proxy = new RunningProxy({ loader, loaded, ...options });
+    const open = await servingOf(loaded.config);
+    const proxy = new RunningProxy({ loader, loaded, open, ...options });
     const { observe } = proxy;
     if (loaded.admin !== null) await proxy.#observed();
     observe({ event: "config.loaded", file: loaded.config.file, routes: loaded.routes.length });
@@ -78,8 +73,7 @@ export class RunningProxy {
     return proxy;
   }
 
-  private constructor(options: StartOptions & { readonly loader: Loader; readonly loaded: Loaded }) {
-    const { loader, loaded, observe, workers } = options;
+  private constructor({ loader, loaded, open, observe, workers }: StartOptions & Parts) {
     const { config } = loaded;
     this.#workers = config.workers;
     this.#ownsLog = observe === undefined;
@@ -90,22 +84,14 @@ export class RunningProxy {
       this.observe({ event: "server.failed", error, stack: "" });
       this.#broken.resolve();
     };
-    this.#serving = openServing(config, { ...workers, observe: this.observe, onHung });
+    this.#serving = open({ ...workers, observe: this.observe, onHung });
     this.#reloader = new Reloader({
       loader,
       loaded,
       apply: (next) => this.#reapply(next),
       observe: this.observe,
     });
-    const probes = new BackendProbes(() => this.#reloader.loaded.routes);
-    this.#admin = new AdminPart(async () => ({
-      observation: await this.#observed(),
-      observe: this.observe,
-      config: () => this.config,
-      reloadState: () => this.#reloader.state,
-      reload: () => this.reload(),
-      probeBackends: () => probes.failures(),
-    }));
+    this.#admin = new AdminPart(() => this.#adminContext());
   }
 
   /** Takes every event of the process. */
@@ -200,6 +186,19 @@ export class RunningProxy {
     return state;
   }
 
+  async #adminContext(): Promise<AdminContext> {
+    const { BackendProbes } = await import("./backend_probes.ts");
+    const probes = this.#probes ??= new BackendProbes(() => this.#reloader.loaded.routes);
+    return {
+      observation: await this.#observed(),
+      observe: this.observe,
+      config: () => this.config,
+      reloadState: () => this.#reloader.state,
+      reload: () => this.reload(),
+      probeBackends: () => probes.failures(),
+    };
+  }
+
   /** What the admin server shows; there is none before there is one. */
   async #observed(): Promise<Observation> {
     if (this.#observation !== null) return this.#observation;
@@ -226,16 +225,11 @@ function tlsLoaded({ admin, routes }: Loaded): PgtlsEvent[] {
   });
 }
 
-/** In this isolate, or in as many workers as are wanted. */
-function openServing(
-  { workers, file, admin }: Config,
-  options: Pick<PoolOptions, "observe" | "onHung" | "pingIntervalMs"> & { readonly module?: string },
-): Serving {
-  const { observe, module = Deno.mainModule, ...rest } = options;
-  const size = workers === "auto" ? Math.min(navigator.hardwareConcurrency, MAX_AUTO_WORKERS) : workers;
-  const reserve = admin === null ? 0 : MAX_ADMIN_CONNECTIONS;
-  if (size > 1) return new WorkerPool({ ...rest, size, module, observe, file, reserve });
-  return new Server({ observe, budget: new DescriptorBudget({ file, reserve }) });
+/** What a proxy is put together of. */
+interface Parts {
+  readonly loader: Loader;
+  readonly loaded: Loaded;
+  readonly open: OpenServing;
 }
 
 function startLogOf({ logLevel, logFormat }: Config): Observer {
@@ -244,8 +238,5 @@ function startLogOf({ logLevel, logFormat }: Config): Observer {
 
 /** Keys whose files are about TLS: neither an app nor a password file. */
 const TLS_KEY = /_(cert|key|ca|crl)$/;
-
-// Each takes tens of megabytes, and PostgreSQL behind them has to be as quick.
-const MAX_AUTO_WORKERS = 8;
 
 const NO_OTHER_WORKERS = "Cannot start or end workers by a reload: expected a restart";

@@ -7,7 +7,7 @@ import { LentBackends } from "./connection/lent_backends.ts";
 import type { Progress, Surroundings } from "./connection/progress.ts";
 import type { Route } from "./connection/route.ts";
 import { Limits } from "./limits/limits.ts";
-import type { LoadedRoute } from "./load.ts";
+import type { LoadedRoute } from "./load_parts.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "./observe/events.ts";
 import { Pace } from "./pace.ts";
 import { Lifespans, type RouteApp } from "./scope/lifespans.ts";

@@ -254,9 +254,9 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "observe/connections",
       "server/bind_problem",
       "server/listener_events",
-      "server/listeners",
+      "server/listener_key",
     ],
-    types: ["config", "load", "observe", "server/serving", "tls"],
+    types: ["config", "load_parts", "observe", "server/serving", "tls"],
   },
   // A whole isolate is put together here, as in proxy.ts.
   "workers/worker": { values: ["*"] },
@@ -264,23 +264,27 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   demo: { values: ["demo", "errors"], types: ["*"] },
   backend_probes: { values: ["connection", "errors"], types: ["config/types", "tls"] },
   load: {
+    values: ["load_parts", "config/load", "config/snapshot", "errors"],
+    types: ["config/types", "tls/material"],
+    packages: NO_PACKAGES,
+  },
+  // Workers have their configuration from the main isolate, and do not load what it takes to read one.
+  load_parts: {
     values: [
-      "config/load",
       "config/files",
-      "config/snapshot",
       "tls/material",
       "auth/logins",
       "tls/path/system_roots",
       "scope/load_app",
       "errors",
     ],
-    types: ["config/types", "scope/types", "auth"],
+    types: ["config/types", "config/snapshot", "scope/types", "auth"],
     packages: NO_PACKAGES,
   },
   reload: {
     values: [
       "reload",
-      "load",
+      "load_parts",
       "pace",
       "config/files",
       "config/snapshot",
@@ -289,7 +293,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "observe/warnings",
       "errors",
     ],
-    types: ["config/types", "observe", "tls/material"],
+    types: ["config/types", "load", "observe", "tls/material"],
     packages: /^node:fs\/promises$/,
   },
   proxy: { values: ["*"] },

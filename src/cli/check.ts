@@ -3,7 +3,8 @@
 import type { Config } from "../config/types.ts";
 import { describeAddress } from "../connection/socket.ts";
 import { formatProblem } from "../errors.ts";
-import { load, type LoadedRoute } from "../load.ts";
+import { load } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import { probeRoute } from "./probe.ts";
 import { printable } from "../printable.ts";
 import { EXIT, reportError } from "./report.ts";

@@ -1,6 +1,7 @@
 /** `pgtls run`: load, check, listen; then serve until a signal says otherwise. */
 
 import { formatProblem, type Problem } from "../errors.ts";
+import { flushLog } from "../observe/log.ts";
 import { RunningProxy, type StartOptions } from "../proxy.ts";
 import { FileWatch } from "../reload/file_watch.ts";
 import { guardIsolate } from "../server/guard.ts";
@@ -15,7 +16,7 @@ export async function runProxy(
   const stopped = stopSignal();
   const hangUps = hangUpSignals();
   try {
-    const proxy = await RunningProxy.start(config, start);
+    const proxy = await RunningProxy.start(config, start).finally(() => start.workers?.isolates?.end());
     guardIsolate(proxy.observe);
     const onChange = async () => void await proxy.refresh();
     const watch = new FileWatch({ paths: () => proxy.watchedFiles, onChange });
@@ -40,6 +41,8 @@ export async function runProxy(
     return isBroken ? EXIT.failed : EXIT.ok;
   } catch (error) {
     return reportError(error);
+  } finally {
+    await flushLog();
   }
 }
 

@@ -3,7 +3,7 @@
  * Nothing is resolved here: two host names that lead to one machine count as different.
  */
 
-import { z } from "zod";
+import { isIpv4, isIpv6 } from "../ip_address.ts";
 import type { Address, TcpAddress } from "./types.ts";
 
 export type { TcpAddress } from "./types.ts";
@@ -114,14 +114,6 @@ function parseHost(text: string): string | null {
 
 function parseIpv6(text: string): string | null {
   return isIpv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : null;
-}
-
-function isIpv4(text: string): boolean {
-  return z.ipv4().safeParse(text).success;
-}
-
-function isIpv6(text: string): boolean {
-  return z.ipv6().safeParse(text).success;
 }
 
 const TCP_ADDRESS = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/;

@@ -1,7 +1,8 @@
 /** What a reload would put in the place of what is in use, and how much of it is new. */
 
 import type { Config } from "../config/types.ts";
-import type { Loaded, LoadedAdmin, LoadedRoute } from "../load.ts";
+import type { Loaded } from "../load.ts";
+import type { LoadedAdmin, LoadedRoute } from "../load_parts.ts";
 
 /** How two loads differ. */
 export interface Changes {

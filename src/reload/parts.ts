@@ -4,7 +4,7 @@ import { filesOfAdmin, filesOfRoute } from "../config/files.ts";
 import { changedPaths, type FilesFound, type Snapshot } from "../config/snapshot.ts";
 import type { AdminConfig, RouteConfig } from "../config/types.ts";
 import type { Problem } from "../errors.ts";
-import { pathsOf } from "../load.ts";
+import { pathsOf } from "../load_parts.ts";
 import type { ReloadProblem } from "../observe/reload_state.ts";
 import type { Loading } from "../tls/material.ts";
 

@@ -7,7 +7,7 @@ import type { AdminServer } from "../admin/server.ts";
 import type { AdminOptions } from "../admin/start.ts";
 import { formatAddress } from "../connection/socket.ts";
 import type { Problem } from "../errors.ts";
-import type { LoadedAdmin } from "../load.ts";
+import type { LoadedAdmin } from "../load_parts.ts";
 import { describeBindError } from "./bind_problem.ts";
 
 /** What the admin server shows and where it tells, whatever its configuration. */

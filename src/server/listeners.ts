@@ -1,14 +1,13 @@
 /** The addresses that are bound, and how a reload changes them: new ones first, and nothing for those that stay. */
 
 import { isListenerConflict } from "../config/address.ts";
-import type { RouteConfig } from "../config/types.ts";
 import { Endpoint } from "../connection/endpoint.ts";
 import { type Accepted, listen, type Listener, type ListenOptions } from "../connection/listen.ts";
 import type { Route } from "../connection/route.ts";
-import { describeAddress } from "../connection/socket.ts";
 import type { Problem } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
 import { bindProblem } from "./bind_problem.ts";
+import { keyOf } from "./listener_key.ts";
 
 /** An address that is bound, and the routes reached through it. */
 export interface Bound {
@@ -112,12 +111,6 @@ export class Listeners {
     const before = this.bound.flatMap(({ endpoint }) => endpoint.routes);
     return Map.groupBy(before.filter(({ config }) => names.has(config.name)), ({ config }) => keyOf(config));
   }
-}
-
-/** Routes with one key share a listener. A port the system chooses is a route's own. */
-export function keyOf({ name, listener: { bindAddress } }: RouteConfig): string {
-  const isAnyPort = bindAddress.kind === "tcp" && bindAddress.port === 0;
-  return isAnyPort ? `${bindAddress.host} ${name}` : describeAddress(bindAddress);
 }
 
 function keyOfBound({ endpoint }: Bound): string {

@@ -6,7 +6,7 @@ import type { RouteConfig } from "../config/types.ts";
 import { Places } from "../connection/places.ts";
 import type { Route } from "../connection/route.ts";
 import type { Limits } from "../limits/limits.ts";
-import type { LoadedRoute } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import { allowRules } from "../scope/apps/allow_rules.ts";
 import { TlsAcceptor } from "../tls/acceptor.ts";
 import type { ListenerMaterial } from "../tls/material.ts";

@@ -1,7 +1,7 @@
 /** What serves connections, in this isolate or in several: all that the rest of the process knows of it. */
 
 import type { Problem } from "../errors.ts";
-import type { LoadedRoute } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import type { LiveBytes, PgtlsEvent } from "../observe/events.ts";
 
 /** A bound address and a route reached through it. */

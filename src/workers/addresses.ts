@@ -4,11 +4,11 @@ import { createServer } from "node:net";
 import { isListenerConflict } from "../config/address.ts";
 import type { Address, RouteConfig } from "../config/types.ts";
 import type { Problem } from "../errors.ts";
-import type { LoadedRoute } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import type { PgtlsEvent } from "../observe/events.ts";
 import { bindProblem } from "../server/bind_problem.ts";
 import { listenerEvents } from "../server/listener_events.ts";
-import { keyOf } from "../server/listeners.ts";
+import { keyOf } from "../server/listener_key.ts";
 
 /** What came of {@linkcode Addresses.claim}. */
 export interface Claim {

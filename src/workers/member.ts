@@ -1,21 +1,19 @@
 /** One worker as the main isolate sees it: asked and answered, watched, and reported when it is no more. */
 
-import { Worker } from "node:worker_threads";
 import type { PgtlsEvent } from "../observe/events.ts";
+import type { Isolate } from "./isolate.ts";
 import type { FromWorker, Lent, RequestName, Requests, ToWorker } from "./messages.ts";
 
 /** Options of {@linkcode Member}. */
 export interface MemberOptions {
-  /** From 0. */
-  readonly index: number;
-  /** The module it runs: the main one, which sees that it is a worker. */
-  readonly module: string;
+  /** Where it runs; it belongs to the member from now on. */
+  readonly isolate: Isolate;
   readonly onEvents: (events: readonly PgtlsEvent[]) => void;
   readonly onLent: (lent: Lent) => void;
   /** Told once, when it is no more and was not ended by us. */
   readonly onFailed: (failure: MemberFailure) => void;
   /** How often it is asked whether it is there. @default 2000 */
-  readonly pingIntervalMs?: number;
+  readonly pingIntervalMs?: number | undefined;
 }
 
 /** Why a worker is no more. */
@@ -28,25 +26,18 @@ export interface MemberFailure {
 /** A worker that has been started. */
 export class Member {
   readonly #options: MemberOptions;
-  readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #pings: ReturnType<typeof setInterval>;
-  #hello = Promise.withResolvers<void>();
   #requests = 0;
   #unanswered = 0;
   #isOver = false;
 
   constructor(options: MemberOptions) {
-    const { index, module, pingIntervalMs = PING_INTERVAL_MS } = options;
+    const { isolate, pingIntervalMs = PING_INTERVAL_MS } = options;
     this.#options = options;
-    // Of node:worker_threads, because a worker of the Web does not tell when it has ended itself.
-    this.#worker = new Worker(new URL(module), { name: `worker ${index}`, workerData: { index } });
-    this.#worker.on("message", (message: FromWorker) => this.#receive(message));
-    this.#worker.on("error", (error) => this.fail(String(error)));
-    this.#worker.on("exit", () => this.fail("It has ended itself"));
+    isolate.listen((message) => this.#receive(message));
+    isolate.gone.then((detail) => this.fail(detail));
     this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
-    // Nobody may be waiting for it when it fails.
-    this.#hello.promise.catch(() => {});
   }
 
   /**
@@ -58,7 +49,7 @@ export class Member {
     name: Name,
     asked: Requests[Name]["asked"],
   ): Promise<Requests[Name]["answer"]> {
-    await this.#hello.promise;
+    await this.#options.isolate.ready;
     if (this.#isOver) throw new Error("Worker is no more");
     const id = this.#requests++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -87,9 +78,8 @@ export class Member {
   #end(detail: string): void {
     this.#isOver = true;
     clearInterval(this.#pings);
-    this.#worker.terminate();
+    this.#options.isolate.terminate();
     const error = new Error(detail);
-    this.#hello.reject(error);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
@@ -111,8 +101,6 @@ export class Member {
   #receive(message: FromWorker): void {
     if (this.#isOver) return;
     switch (message.kind) {
-      case "hello":
-        return this.#hello.resolve();
       case "events":
         this.#options.onEvents(message.events);
         return this.#post({ kind: "taken" });
@@ -132,7 +120,7 @@ export class Member {
   }
 
   #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+    this.#options.isolate.post(message);
   }
 }
 

@@ -23,6 +23,8 @@ export interface RoutePart {
 
 /** Where a worker stands among the others. */
 export interface Place {
+  /** From 0. */
+  readonly index: number;
   /** A file it may open. */
   readonly file: string;
   /** Descriptors to leave for others. */

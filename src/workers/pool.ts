@@ -8,11 +8,13 @@ import {
 } from "../connection/descriptors.ts";
 import type { Problem } from "../errors.ts";
 import { giveBackHeld, sharedLimits } from "../limits/limits.ts";
-import type { LoadedRoute } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import type { Observer, PgtlsEvent, RelayedBytes } from "../observe/events.ts";
 import { boundAddress } from "../server/listener_events.ts";
 import type { Applied, BoundAddress, Serving } from "../server/serving.ts";
 import { Addresses, type Bindings } from "./addresses.ts";
+import type { EarlyIsolates } from "./early_isolates.ts";
+import { Isolate } from "./isolate.ts";
 import type { Lent } from "./messages.ts";
 import { RouteParts } from "./route_parts.ts";
 import { Seat } from "./seat.ts";
@@ -23,6 +25,8 @@ export interface PoolOptions {
   readonly size: number;
   /** The module they run: the main one. */
   readonly module: string;
+  /** Isolates that have been started already, to be taken before others are started. */
+  readonly isolates?: EarlyIsolates | undefined;
   readonly observe: Observer;
   /** A file that may be opened, to try out how many may be. */
   readonly file: string;
@@ -46,7 +50,7 @@ export class WorkerPool implements Serving {
   readonly #lent: Lent[] = [];
   #isStarted = false;
 
-  constructor({ size, file, reserve, ...options }: PoolOptions) {
+  constructor({ size, file, reserve, module, isolates, ...options }: PoolOptions) {
     const descriptors = this.#descriptors = sharedDescriptors(size);
     // Before there are others, whom it could take the last one from.
     new DescriptorBudget({ file, reserve, memory: descriptors }).proveAtStart();
@@ -56,8 +60,8 @@ export class WorkerPool implements Serving {
       new Seat({
         ...options,
         observe: (event) => this.#isSaidAgain(event) || options.observe(event),
-        index,
-        place: { file, reserve, descriptors, limits },
+        place: { index, file, reserve, descriptors, limits },
+        newIsolate: async () => await isolates?.take() ?? new Isolate(module),
         parts: () => this.#partsNow(),
         lent: () => this.#lent,
         onLent: (lent) => this.#spread(lent),

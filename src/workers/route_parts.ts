@@ -2,7 +2,7 @@
 
 import type { Address } from "../config/types.ts";
 import { giveBackPlaces, sharedPlaces, takenPlaces } from "../connection/places.ts";
-import type { LoadedRoute } from "../load.ts";
+import type { LoadedRoute } from "../load_parts.ts";
 import type { RoutePart } from "./messages.ts";
 
 /** Makes parts; a route that stays the same object keeps its revision, and a name its counts. */

@@ -3,12 +3,15 @@
 import { formatProblem, type Problem } from "../errors.ts";
 import { type ConnectionRecord, Connections } from "../observe/connections.ts";
 import type { ConnectionClosed, Observer, RelayedBytes } from "../observe/events.ts";
+import type { Isolate } from "./isolate.ts";
 import { Member, type MemberFailure, type MemberOptions } from "./member.ts";
 import type { Lent, Place, RoutePart } from "./messages.ts";
 
 /** Options of {@linkcode Seat}. */
-export interface SeatOptions extends Pick<MemberOptions, "index" | "module" | "pingIntervalMs"> {
+export interface SeatOptions extends Pick<MemberOptions, "pingIntervalMs"> {
   readonly place: Place;
+  /** An isolate that nobody has taken yet. */
+  readonly newIsolate: () => Promise<Isolate>;
   readonly observe: Observer;
   /** What is to be served now. */
   readonly parts: () => readonly RoutePart[];
@@ -49,12 +52,19 @@ export class Seat {
    * @throws {Error} If it cannot be started; it has been reported as failed then.
    */
   async open(): Promise<void> {
-    const { place, observe, parts: _parts, lent, ...options } = this.#options;
+    const { place, newIsolate, observe, lent, onLent, pingIntervalMs } = this.#options;
+    const isolate = await newIsolate();
+    if (this.#isOver) {
+      isolate.terminate();
+      throw new Error("Nobody is to take this seat any more");
+    }
     this.#known = new Set();
     this.#startedAt = performance.now();
     const connections = this.#connections = new Connections({ closed: 0 });
     const member = this.#member = new Member({
-      ...options,
+      isolate,
+      pingIntervalMs,
+      onLent,
       onEvents: (events) => {
         for (const event of events) {
           connections.observe(event);
@@ -113,7 +123,7 @@ export class Seat {
   }
 
   #replace({ detail, isHung }: MemberFailure): void {
-    const { index, observe, onFailed, onHung } = this.#options;
+    const { place: { index }, observe, onFailed, onHung } = this.#options;
     this.#member = null;
     onFailed();
     const lost = [...this.#connections.open.values()];
@@ -134,7 +144,7 @@ export class Seat {
 
   /** The others serve all routes: one that cannot has not taken the place. */
   #settle(problems: readonly Problem[]): void {
-    const { index, observe } = this.#options;
+    const { place: { index }, observe } = this.#options;
     if (problems.length === 0) return observe({ event: "worker.started", worker: index });
     this.#member?.fail(problems.map((problem) => formatProblem(problem).trim()).join("; "));
   }

@@ -1,30 +1,29 @@
 /** One isolate of several: serves what the main isolate gives it, and tells it what happens. */
 
-import { parentPort, workerData } from "node:worker_threads";
 import { type FilesFound, Snapshot } from "../config/snapshot.ts";
 import { DescriptorBudget } from "../connection/descriptors.ts";
 import { Places } from "../connection/places.ts";
 import { formatProblem } from "../errors.ts";
 import { Limits } from "../limits/limits.ts";
-import { type LoadedRoute, Loader } from "../load.ts";
+import { type LoadedRoute, PartLoader } from "../load_parts.ts";
 import { Pace } from "../pace.ts";
 import { Server } from "../server.ts";
 import { guardIsolate } from "../server/guard.ts";
 import type { Applied } from "../server/serving.ts";
 import { EventSender } from "./event_sender.ts";
+import { holdForLife } from "./life_lock.ts";
 import type { FromWorker, Lent, RequestName, Requests, RoutePart, ToWorker } from "./messages.ts";
 
 /** Serves until the main isolate ends it. */
 export function serveAsWorker(): void {
-  const { port, index } = outside();
+  const port = globalThis as unknown as Outside;
   const sender = new EventSender((events) => port.postMessage({ kind: "events", events }));
   guardIsolate(sender.observe);
   const serving = new WorkerServing({
-    index,
     sender,
     onLent: (route, lender) => port.postMessage({ kind: "lent", route, lender }),
   });
-  port.on("message", async (message: ToWorker) => {
+  port.addEventListener("message", async ({ data: message }) => {
     if (message.kind === "taken") return sender.taken();
     if (message.kind === "lent") return serving.noteLent(message);
     const { id, name, asked } = message;
@@ -37,21 +36,16 @@ export function serveAsWorker(): void {
       port.postMessage({ kind: "failed", id, error: String(error) });
     }
   });
-  port.postMessage({ kind: "hello" });
+  // By this the main isolate knows when this one is no more.
+  holdForLife(port.name).then(() => port.postMessage({ kind: "hello" }));
 }
 
-/** What a worker sees of the outside. */
+/** What a worker sees of the outside; the types of the main isolate do not say so. */
 interface Outside {
-  readonly port: {
-    on(event: "message", listener: (message: ToWorker) => void): void;
-    postMessage(message: FromWorker): void;
-  };
-  readonly index: number;
-}
-
-function outside(): Outside {
-  if (parentPort === null) throw new Error("Cannot serve as a worker: this is the main isolate");
-  return { port: parentPort, index: workerData.index };
+  /** Its own, as `isolate.ts` has given it. */
+  readonly name: string;
+  addEventListener(event: "message", listener: (event: { readonly data: ToWorker }) => void): void;
+  postMessage(message: FromWorker): void;
 }
 
 type Handlers = {
@@ -61,23 +55,22 @@ type Handlers = {
 };
 
 interface WorkerOptions {
-  readonly index: number;
   readonly sender: EventSender;
   readonly onLent: (route: string, lender: string) => void;
 }
 
 class WorkerServing {
   readonly #sender: EventSender;
-  readonly #loader = new Loader();
+  readonly #loader = new PartLoader();
   #routes: ReadonlyMap<number, LoadedRoute> = new Map();
   #files: FilesFound = new Map();
-  readonly #index: number;
   readonly #onLent: WorkerOptions["onLent"];
+  /** Among the workers. */
+  #index = 0;
   #server: Server | null = null;
   #applied: Promise<unknown> = Promise.resolve();
 
-  constructor({ index, sender, onLent }: WorkerOptions) {
-    this.#index = index;
+  constructor({ sender, onLent }: WorkerOptions) {
     this.#sender = sender;
     this.#onLent = onLent;
   }
@@ -94,10 +87,11 @@ class WorkerServing {
   }
 
   readonly #handlers: Handlers = {
-    start: ({ file, reserve, descriptors, limits: memory }) => {
-      const budget = new DescriptorBudget({ file, reserve, memory: descriptors, isolate: this.#index });
-      const limits = new Limits({ memory, isolate: this.#index });
-      const shared = { ownsSocketFiles: this.#index === 0, onLent: this.#onLent };
+    start: ({ index, file, reserve, descriptors, limits: memory }) => {
+      this.#index = index;
+      const budget = new DescriptorBudget({ file, reserve, memory: descriptors, isolate: index });
+      const limits = new Limits({ memory, isolate: index });
+      const shared = { ownsSocketFiles: index === 0, onLent: this.#onLent };
       this.#server = new Server({ observe: this.#sender.observe, budget, limits, shared });
       return Promise.resolve(null);
     },

@@ -3,7 +3,6 @@
  * nothing of it: it only starts another module as its workers.
  */
 import { runProxy } from "../../src/cli/run.ts";
-import { flushLog } from "../../src/observe/log.ts";
 
 const channel = new BroadcastChannel("mortal");
 hear();
@@ -11,7 +10,6 @@ const exitCode = await runProxy({
   config: Deno.args[0]!,
   workers: { module: new URL("./mortal_worker.ts", import.meta.url).href, pingIntervalMs: 100 },
 });
-await flushLog();
 Deno.exit(exitCode);
 
 /** One order at a time: a test waits for what comes of it. */

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/closing_lines.ts";
+import { Isolate } from "../../src/workers/isolate.ts";
 import { Member, type MemberFailure } from "../../src/workers/member.ts";
+import { isolateModule } from "./isolate_support.ts";
 
 Deno.test("Member is answered by its worker, and hears when that has failed to", async () => {
-  await using stage = open(`parentPort.on("message", ({ id, name }) => {
-    if (name === "liveBytes") parentPort.postMessage({ kind: "failed", id, error: "not now" });
-    else parentPort.postMessage({ kind: "answer", id, answer: name });
-  });`);
+  await using stage = open(`onmessage = ({ data: { id, name } }) => {
+    if (name === "liveBytes") postMessage({ kind: "failed", id, error: "not now" });
+    else postMessage({ kind: "answer", id, answer: name });
+  };`);
   assert.equal(await stage.member.ask("drain", 0), "drain");
   await assert.rejects(stage.member.ask("liveBytes", null), { message: "not now" });
 });
@@ -14,12 +16,12 @@ Deno.test("Member is answered by its worker, and hears when that has failed to",
 Deno.test("Member acknowledges every batch of events", async () => {
   await using stage = open(`
     let taken = 0;
-    parentPort.on("message", ({ kind, id }) => {
+    onmessage = ({ data: { kind, id } }) => {
       if (kind === "taken") taken++;
-      else parentPort.postMessage({ kind: "answer", id, answer: taken });
-    });
-    parentPort.postMessage({ kind: "events", events: [{ event: "one" }, { event: "two" }] });
-    parentPort.postMessage({ kind: "events", events: [{ event: "three" }] });`);
+      else postMessage({ kind: "answer", id, answer: taken });
+    };
+    postMessage({ kind: "events", events: [{ event: "one" }, { event: "two" }] });
+    postMessage({ kind: "events", events: [{ event: "three" }] });`);
   assert.equal(await stage.member.ask("drain", 0), 2);
   assert.deepEqual(stage.events, ["one", "two", "three"]);
 });
@@ -58,16 +60,13 @@ Deno.test("Member does not report a worker that was ended on purpose", async () 
   assert.deepEqual(stage.failures, []);
 });
 
-/** A worker in JavaScript that says hello, and then does as told. */
+/** A worker that says hello, and then does as told. */
 function open(source: string, pingIntervalMs = 60_000) {
-  const imports = `import { parentPort } from "node:worker_threads";`;
-  const hello = `parentPort.postMessage({ kind: "hello" });`;
   const failures: MemberFailure[] = [];
   const events: string[] = [];
   const failed = Promise.withResolvers<MemberFailure>();
   const member = new Member({
-    index: 0,
-    module: `data:text/javascript,${encodeURIComponent(`${imports}${source};${hello}`)}`,
+    isolate: new Isolate(isolateModule(source)),
     onEvents: (batch) => events.push(...batch.map(({ event }) => event)),
     onLent: () => {},
     onFailed: (failure) => {
