@@ -18,12 +18,44 @@ export class Attempts {
     this.#route = route;
   }
 
-  /**
-   * Whether a guess at `user` from this address has to wait until the counts have run down. One user's count is short
-   * and a network's long, so that one program with an old password does not shut out the office it stands in.
-   */
+  /** Whoever guesses at `user` from this address: for one connection, which asks more than once. */
+  of(client: string, user: string): Guesser {
+    const network = networkOf(client);
+    return new Guesser(this.#limits, {
+      network: this.#limits.keyOf("passwords", this.#route, network),
+      pair: this.#limits.keyOf("passwords", this.#route, network, nameOf(user)),
+    });
+  }
+
+  /** As {@linkcode Guesser.isBlocked}, of {@linkcode of}. */
   isBlocked(client: string, user: string): boolean {
-    return this.#isBlocked(this.#keysOf(client, user));
+    return this.of(client, user).isBlocked();
+  }
+
+  /** As {@linkcode Guesser.begin}, of {@linkcode of}. */
+  begin(client: string, user: string): Guess | "blocked" | "busy" {
+    return this.of(client, user).begin();
+  }
+}
+
+/** Somebody who may guess, or has to wait. */
+export class Guesser {
+  readonly #limits: Limits;
+  readonly #keys: Keys;
+
+  constructor(limits: Limits, keys: Keys) {
+    this.#limits = limits;
+    this.#keys = keys;
+  }
+
+  /**
+   * Whether a guess has to wait until the counts have run down. One user's count is short and a network's long, so that
+   * one program with an old password does not shut out the office it stands in.
+   */
+  isBlocked(): boolean {
+    const { fading } = this.#limits;
+    const { pair, network } = this.#keys;
+    return fading.count(pair, USER) > USER.limit - 1 || fading.count(network, NETWORK) > NETWORK.limit - 1;
   }
 
   /**
@@ -31,31 +63,18 @@ export class Attempts {
    *
    * @returns `blocked` when too many have failed, `busy` when some that are under way may turn out to be too many.
    */
-  begin(client: string, user: string): Guess | "blocked" | "busy" {
+  begin(): Guess | "blocked" | "busy" {
     const { fading, held } = this.#limits;
-    const keys = this.#keysOf(client, user);
-    const leave = [held.hold(keys.pair), held.hold(keys.network)];
+    const { pair, network } = this.#keys;
+    const leave = [held.hold(pair), held.hold(network)];
     const end = () => leave.forEach((each) => each());
     // Those under way first: one that fails in between is seen here, or there, or twice.
-    const underWay = { pair: held.count(keys.pair), network: held.count(keys.network) };
-    const fits = underWay.pair + fading.count(keys.pair, USER) <= USER.limit &&
-      underWay.network + fading.count(keys.network, NETWORK) <= NETWORK.limit;
-    if (fits) return new Guess(this.#limits, { ...keys, end });
+    const underWay = { pair: held.count(pair), network: held.count(network) };
+    const fits = underWay.pair + fading.count(pair, USER) <= USER.limit &&
+      underWay.network + fading.count(network, NETWORK) <= NETWORK.limit;
+    if (fits) return new Guess(this.#limits, { pair, network, end });
     end();
-    return this.#isBlocked(keys) ? "blocked" : "busy";
-  }
-
-  #isBlocked({ pair, network }: Keys): boolean {
-    const { fading } = this.#limits;
-    return fading.count(pair, USER) > USER.limit - 1 || fading.count(network, NETWORK) > NETWORK.limit - 1;
-  }
-
-  #keysOf(client: string, user: string): Keys {
-    const network = networkOf(client);
-    return {
-      network: this.#limits.keyOf("passwords", this.#route, network),
-      pair: this.#limits.keyOf("passwords", this.#route, network, nameOf(user)),
-    };
+    return this.isBlocked() ? "blocked" : "busy";
   }
 }
 
@@ -104,10 +123,13 @@ interface Keys {
 
 /** The first 63 bytes, by which PostgreSQL knows a user: all names that begin with them are guesses at that one. */
 function nameOf(user: string): string {
+  if (SHORT_ASCII.test(user)) return user;
   const bytes = new Uint8Array(63);
   const { written } = new TextEncoder().encodeInto(user, bytes);
   return new TextDecoder().decode(bytes.subarray(0, written));
 }
+
+const SHORT_ASCII = /^[ -~]{0,63}$/;
 
 /** Ten wrong passwords for a user at once, then one every six seconds. */
 const USER = { limit: 10, unitMs: 6_000 };

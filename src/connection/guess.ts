@@ -1,6 +1,6 @@
 /** Passwords as guesses, where the login is ours: who may not make one, and what each of them comes to. */
 
-import type { Guess } from "../auth/attempts.ts";
+import type { Guess, Guesser } from "../auth/attempts.ts";
 import type { Parties } from "../auth/peer.ts";
 import { wrongPassword } from "../auth/wrong_password.ts";
 import { type CloseReason, StageError } from "../errors.ts";
@@ -19,9 +19,9 @@ export interface Guessing {
  * @throws {StageError} `auth_limited`.
  */
 export function refuseGuesser(authorized: Authorized): void {
-  const { client, packet, route } = authorized;
+  const { packet, route } = authorized;
   if (packet.kind !== "startup_message" || route.config.auth.mode === "passthrough") return;
-  if (route.logins.attempts.isBlocked(client, guessedUser(authorized))) throw limited(authorized);
+  if (guesserOf(authorized).isBlocked()) throw limited(authorized);
 }
 
 /**
@@ -32,10 +32,9 @@ export function refuseGuesser(authorized: Authorized): void {
  *   `client_closed` if the client does not wait; the signal's reason.
  */
 export async function beginGuess(authorized: Authorized, { parties, signal }: Guessing): Promise<Guess> {
-  const { client, route } = authorized;
-  const user = guessedUser(authorized);
+  const guesser = guesserOf(authorized);
   for (;;) {
-    const guess = route.logins.attempts.begin(client, user);
+    const guess = guesser.begin();
     if (guess === "blocked") throw limited(authorized);
     if (guess !== "busy") return guess;
     await wait(TURN_MS * (0.5 + Math.random()), signal);
@@ -54,6 +53,15 @@ export async function settleGuess(guess: Guess, error: unknown, signal: AbortSig
   if (UNDECIDED.has(error.reason)) return guess.withdraw();
   const delayMs = guess.fail();
   if (error.reason === "auth_failed") await wait(delayMs, signal);
+}
+
+/** One for each connection. */
+function guesserOf(authorized: Authorized): Guesser {
+  const known = guessers.get(authorized);
+  if (known !== undefined) return known;
+  const guesser = authorized.route.logins.attempts.of(authorized.client, guessedUser(authorized));
+  guessers.set(authorized, guesser);
+  return guesser;
 }
 
 /** The user the client names. */
@@ -89,6 +97,8 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+const guessers = new WeakMap<Authorized, Guesser>();
 
 /** The login has ended before anybody could say whether the password was right. */
 const UNDECIDED: ReadonlySet<CloseReason> = new Set([

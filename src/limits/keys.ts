@@ -13,9 +13,10 @@ export type Key = readonly number[];
  * @param parts What is counted, in any characters.
  */
 export function makeKey(secret: Uint8Array, parts: readonly string[]): Key {
-  const { buffer, byteOffset } = createHash("sha256").update(secret).update(JSON.stringify(parts)).digest();
-  const words = new DataView(buffer, byteOffset);
-  return Array.from({ length: ROWS }, (_, row) => words.getUint32(4 * row));
+  const words = createHash("sha256").update(secret).update(JSON.stringify(parts)).digest();
+  const key: number[] = [];
+  for (let row = 0; row < ROWS; row++) key.push(words.readUint32BE(4 * row));
+  return key;
 }
 
 /** The cells of `key` in a table of {@linkcode ROWS} rows. @param rowCells A power of two. */

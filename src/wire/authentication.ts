@@ -1,7 +1,7 @@
 /** What a server says while it authenticates: the Authentication messages, read and written. */
 
 import { ProtocolError } from "../errors.ts";
-import { encodeMessage, type Message } from "./message.ts";
+import { encodeMessage, type Message, readUint32, uint32 } from "./message.ts";
 import { fromBinary, toBinary } from "./scram_messages.ts";
 
 /** An Authentication message. */
@@ -23,7 +23,7 @@ export type AuthenticationRequest =
  */
 export function decodeAuthentication({ body }: Message): AuthenticationRequest {
   if (body.length < CODE_BYTES) throw brokenLayout();
-  const code = new DataView(body.buffer, body.byteOffset).getUint32(0);
+  const code = readUint32(body, 0);
   const rest = body.subarray(CODE_BYTES);
   switch (code) {
     case CODES.ok:
@@ -45,8 +45,7 @@ export function decodeAuthentication({ body }: Message): AuthenticationRequest {
 
 /** Encodes an Authentication message. */
 export function encodeAuthentication(request: Exclude<AuthenticationRequest, { kind: "other" }>): Uint8Array {
-  const code = new Uint8Array(CODE_BYTES);
-  new DataView(code.buffer).setUint32(0, CODES[request.kind]);
+  const code = uint32(CODES[request.kind]);
   switch (request.kind) {
     case "md5_password":
       return encodeMessage("R", code, request.salt);

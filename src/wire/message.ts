@@ -22,7 +22,7 @@ export interface Message {
  */
 export function messageBytes(head: Uint8Array, limitBytes: number): number | null {
   if (head.length < HEAD_BYTES) return null;
-  const bodyBytes = new DataView(head.buffer, head.byteOffset, head.length).getUint32(1) - LENGTH_WORD_BYTES;
+  const bodyBytes = readUint32(head, TYPE_BYTES) - LENGTH_WORD_BYTES;
   if (bodyBytes >= 0 && bodyBytes <= limitBytes) return HEAD_BYTES + bodyBytes;
   throw new ProtocolError(`invalid length of message: expected a body of at most ${limitBytes} bytes`);
 }
@@ -30,7 +30,7 @@ export function messageBytes(head: Uint8Array, limitBytes: number): number | nul
 /** Whether `bytes` are one message, whole, and nothing else, with a body of at most `limitBytes`. */
 export function isOneMessage(bytes: Uint8Array, limitBytes: number): boolean {
   if (bytes.length < HEAD_BYTES || bytes.length > HEAD_BYTES + limitBytes) return false;
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(1) === bytes.length - TYPE_BYTES;
+  return readUint32(bytes, TYPE_BYTES) === bytes.length - TYPE_BYTES;
 }
 
 /** Takes one whole message apart; its size has been checked by {@linkcode messageBytes}. */
@@ -44,13 +44,24 @@ export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Ui
   for (const part of parts) bodyBytes += part.length;
   const bytes = new Uint8Array(HEAD_BYTES + bodyBytes);
   bytes[0] = type.charCodeAt(0);
-  new DataView(bytes.buffer).setUint32(1, LENGTH_WORD_BYTES + bodyBytes);
+  bytes.set(uint32(LENGTH_WORD_BYTES + bodyBytes), TYPE_BYTES);
   let offset = HEAD_BYTES;
   for (const part of parts) {
     bytes.set(part, offset);
     offset += part.length;
   }
   return bytes;
+}
+
+/** A big-endian number. Small arrays that no view is made of need no memory outside of V8's heap. */
+export function uint32(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+/** The big-endian number in the four bytes at `offset`, which must be there. */
+export function readUint32(bytes: Uint8Array, offset: number): number {
+  const [a, b, c, d] = [bytes[offset]!, bytes[offset + 1]!, bytes[offset + 2]!, bytes[offset + 3]!];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 /** Type byte and length word: what {@linkcode messageBytes} needs to see. */

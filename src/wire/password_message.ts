@@ -4,7 +4,7 @@
  */
 
 import { ProtocolError } from "../errors.ts";
-import { encodeMessage, type Message } from "./message.ts";
+import { encodeMessage, type Message, readUint32, uint32 } from "./message.ts";
 import { fromBinary, toBinary } from "./scram_messages.ts";
 
 /** The client's choice of mechanism and its first words in it. */
@@ -25,7 +25,7 @@ export function decodeSaslInitialResponse(message: Message): SaslInitialResponse
   const dataStart = nameEnd + 1 + LENGTH_WORD_BYTES;
   if (nameEnd < 1 || body.length < dataStart) throw brokenLayout("SASLInitialResponse");
   const mechanism = toBinary(body.subarray(0, nameEnd));
-  const length = new DataView(body.buffer, body.byteOffset).getInt32(nameEnd + 1);
+  const length = readUint32(body, nameEnd + 1);
   const data = body.subarray(dataStart);
   if (length === NO_DATA && data.length === 0) return { mechanism, data: null };
   if (length !== data.length) throw brokenLayout("SASLInitialResponse");
@@ -51,9 +51,7 @@ export function decodePasswordMessage(message: Message): Uint8Array {
 
 /** Encodes a SASLInitialResponse. */
 export function encodeSaslInitialResponse(mechanism: string, data: Uint8Array): Uint8Array {
-  const length = new Uint8Array(LENGTH_WORD_BYTES);
-  new DataView(length.buffer).setInt32(0, data.length);
-  return encodeMessage("p", fromBinary(`${mechanism}\0`), length, data);
+  return encodeMessage("p", fromBinary(`${mechanism}\0`), uint32(data.length), data);
 }
 
 /** Encodes a SASLResponse. */
@@ -77,4 +75,5 @@ function brokenLayout(name: string): ProtocolError {
 }
 
 const LENGTH_WORD_BYTES = 4;
-const NO_DATA = -1;
+/** -1 as it stands there. */
+const NO_DATA = 0xffffffff;

@@ -7,6 +7,8 @@ import {
   HEAD_BYTES,
   isOneMessage,
   messageBytes,
+  readUint32,
+  uint32,
 } from "../../src/wire/message.ts";
 import { bytesOf } from "./bytes.ts";
 
@@ -46,5 +48,12 @@ Deno.test("encodeMessage() and decodeMessage() are inverse, whatever the body", 
     const bytes = encodeMessage(type, ...parts);
     assert.equal(messageBytes(bytes, bytes.length), bytes.length);
     assert.deepEqual(decodeMessage(bytes), { type, body: bytesOf(...parts), bytes });
+  }));
+});
+
+Deno.test("uint32() and readUint32() are inverse, and big-endian", () => {
+  assert.deepEqual(uint32(0x80010203), bytesOf("\x80\x01\x02\x03"));
+  fc.assert(fc.property(fc.nat(0xffffffff), (value) => {
+    assert.equal(readUint32(bytesOf("x", uint32(value)), 1), value);
   }));
 });
