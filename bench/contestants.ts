@@ -67,7 +67,7 @@ export function pgtls(stage: Stage, name: string, options: PgtlsOptions = {}): P
 }
 
 /** What the task of the tree says, with the program started directly: a task runner is not what is measured. */
-async function pgtlsCommand(main: string, file: string, port: number): Promise<ServerCommand> {
+export async function pgtlsCommand(main: string, file: string, port: number): Promise<ServerCommand> {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(dirname(main), "deno.json")));
   const flags: string[] = tasks.start.command.split(" ").slice(2, -1);
   return { command: Deno.execPath(), args: ["run", ...flags, main, "run", "-c", file], port };

@@ -109,6 +109,12 @@ const GOALS: readonly Goal[] = [
     of: ofManyCas,
     to: `${PGTLS} → TLS, 1 CA`,
   }),
+  atMost("CPU a new connection, auth.mode scram, next to passthrough", 1.15, {
+    figure: "logins",
+    metric: "cpu",
+    of: "scram",
+    to: "passthrough",
+  }),
   atMost("kB an idle TLS session", 16, { figure: "memory", metric: "each", of: PGTLS }),
   atMost("ms from the command to the first connection", 200, { figure: "start", metric: "ms", of: PGTLS }),
 ];

@@ -1,98 +1,106 @@
-/**
- * `deno run -A bench/logins.ts [ROUNDS] [LOGINS]`: what a login costs pgtls, by auth.mode.
- *
- * One PostgreSQL and one pgtls with a route for each mode; blocks of new connections in turn, TLS 1.3 and channel
- * binding on both legs. CPU of the pgtls process alone: the client works out its PBKDF2 elsewhere.
- */
+/** CPU of pgtls for one new connection, by who sees to its login: `auth.mode`. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { stringify } from "smol-toml";
-import { startPostgres } from "../src/demo/postgres.ts";
-import { endPointHash } from "../src/tls/end_point_hash.ts";
-import { encodePasswordMessage } from "../src/wire/password_message.ts";
-import { makeCa, writeFiles } from "../tests/support/pki.ts";
-import { connectRawTls, TERMINATE } from "../tests/support/raw_client.ts";
-import { userlistOf } from "../tests/support/scram.ts";
-import {
-  logIn,
-  readAuthentication,
-  readMessage,
-  readSuccess,
-  startupOf,
-} from "../tests/support/scram_client.ts";
 import { freePort } from "../src/demo/ports.ts";
-import { killAll, ServerProcess } from "./process.ts";
+import { type PostgresServer, startPostgres } from "../src/demo/postgres.ts";
+import { userlistOf } from "../tests/support/scram.ts";
+import { pgtlsCommand, writeFile } from "./contestants.ts";
+import type { Contestant, Figure } from "./figure.ts";
+import { ServerProcess } from "./process.ts";
+import { runClient } from "./programs.ts";
+import type { Stage } from "./stage.ts";
 
 const MODES = ["passthrough", "scram", "password"] as const;
-const [rounds = 8, logins = 100] = Deno.args.map(Number);
+type Mode = (typeof MODES)[number];
 
-const ca = makeCa({ name: "bench CA" });
-const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost", "127.0.0.1"] });
-const binding = { kind: "bound", endPointHash: endPointHash(leaf.der)! } as const;
+/**
+ * pgbench -C towards a PostgreSQL that asks for SCRAM: TLS on both legs, with the same certificate, so that the client
+ * binds its login to it in `passthrough`, too. What the client's password costs the client is not counted.
+ */
+export const logins: Figure = {
+  name: "logins",
+  title: "Logins: pgbench -C, 2 clients with SCRAM, TLS on both legs, workers = 1, by auth.mode",
+  metrics: [{ key: "cpu", title: "CPU ms a connection", digits: 2 }],
+  comparisons: MODES.slice(1).map((mode) => ({ of: mode, to: MODES[0], metric: "cpu" })),
+  open,
+};
 
-await using stack = new AsyncDisposableStack();
-stack.defer(killAll);
-const postgres = stack.use(
-  await startPostgres({
-    hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"],
-    initSql: ["CREATE ROLE alice LOGIN PASSWORD 'secret'", "CREATE DATABASE demo"],
-    tls: { cert: leaf.chainPem, key: leaf.keyPem },
-  }),
-);
-const ports = [await freePort(), await freePort(), await freePort()];
-const server = stack.use(await startPgtls());
-const costs: number[][] = MODES.map(() => []);
-for (let round = -1; round < rounds; round++) {
-  for (const [i, mode] of MODES.entries()) {
-    const before = server.cpuMs();
-    for (let login = 0; login < logins; login++) await connectOnce(mode, ports[i]!);
-    // The first round warms up.
-    if (round >= 0) costs[i]!.push((server.cpuMs() - before) / logins);
-  }
-}
-const [base] = costs.map(median);
-for (const [i, mode] of MODES.entries()) {
-  const cost = median(costs[i]!);
-  const all = costs[i]!.map((ms) => ms.toFixed(2)).join(" ");
-  console.log(
-    `${mode.padEnd(12)} ${cost.toFixed(2)} ms CPU a connection, ${
-      (cost / base!).toFixed(2)
-    } × passthrough  (${all})`,
+async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly Contestant[]> {
+  const { serverCert, serverKey } = stage.files;
+  const [cert, key] = [await Deno.readTextFile(serverCert), await Deno.readTextFile(serverKey)];
+  const postgres = stack.use(
+    await startPostgres({
+      hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"],
+      initSql: [`CREATE ROLE ${USER} LOGIN PASSWORD '${PASSWORD}'`],
+      tls: { cert, key },
+    }),
   );
-}
-
-async function startPgtls(): Promise<ServerProcess> {
-  const dir = await Deno.makeTempDir({ prefix: "pgtls-logins-" });
-  stack.defer(() => Deno.remove(dir, { recursive: true }));
-  await writeFiles(dir, { "server.pem": leaf.chainPem, "server.key": leaf.keyPem, "ca.pem": ca.certPem });
-  await Deno.writeTextFile(join(dir, "users.txt"), await userlistOf(postgres), { mode: 0o600 });
-  const proxy = MODES.map((mode, i) => ({
-    listener: { bind_address: `127.0.0.1:${ports[i]}`, server_cert: "server.pem", server_key: "server.key" },
-    backend: { address: `127.0.0.1:${postgres.port}`, root_ca: "ca.pem" },
-    auth: { mode, ...(mode === "scram" && { auth_file: "users.txt" }) },
-  }));
-  await Deno.writeTextFile(join(dir, "pgtls.toml"), stringify({ log_level: "error", proxy }));
-  const main = new URL("../main.ts", import.meta.url).pathname;
-  const args = ["run", "-A", "--quiet", main, "run", "-c", join(dir, "pgtls.toml")];
-  return await ServerProcess.start({ command: Deno.execPath(), args, port: ports.at(-1)! });
-}
-
-async function connectOnce(mode: (typeof MODES)[number], port: number): Promise<void> {
-  await using client = await connectRawTls(port);
-  if (mode === "password") {
-    await client.send(startupOf("alice"));
-    await readAuthentication(client);
-    await client.send(encodePasswordMessage(new TextEncoder().encode("secret")));
-    await readAuthentication(client);
-  } else {
-    await readSuccess(client, await logIn(client, { password: "secret", binding }));
+  const users = await writeFile(stage, "logins-users.txt", await userlistOf(postgres));
+  await Deno.chmod(users, 0o600);
+  const mains = [fileURLToPath(new URL("../main.ts", import.meta.url)), ...stage.also];
+  const contestants: Contestant[] = [];
+  for (const [i, main] of mains.entries()) {
+    const ports = MODES.map(() => freePort());
+    const server = stack.use(await startPgtls(stage, { main, ports, postgres, users }));
+    for (const [turn, mode] of MODES.entries()) {
+      const port = ports[turn]!;
+      await reconnect(stage, { mode, port, count: WARM_UP_CONNECTIONS });
+      contestants.push({
+        name: i === 0 ? mode : `${mode} (other${mains.length > 2 ? ` ${i}` : ""})`,
+        measure: async () => {
+          const count = stage.effort.connections;
+          const before = server.cpuMs();
+          await reconnect(stage, { mode, port, count });
+          return { cpu: (server.cpuMs() - before) / count };
+        },
+      });
+    }
   }
-  for (let message = await readMessage(client); message.type !== "Z"; message = await readMessage(client));
-  await client.send(TERMINATE);
-  await client.closed();
+  return contestants;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2;
+interface PgtlsOptions {
+  readonly main: string;
+  /** One for each of {@linkcode MODES}. */
+  readonly ports: readonly number[];
+  readonly postgres: PostgresServer;
+  /** The `auth_file`. */
+  readonly users: string;
 }
+
+async function startPgtls(
+  { dir, files: { serverCert, serverKey, oneCa } }: Stage,
+  { main, ports, postgres, users }: PgtlsOptions,
+): Promise<ServerProcess> {
+  const proxy = MODES.map((mode, i) => ({
+    listener: { bind_address: `127.0.0.1:${ports[i]}`, server_cert: serverCert, server_key: serverKey },
+    backend: { address: `127.0.0.1:${postgres.port}`, server_name: "localhost", root_ca: oneCa },
+    auth: { mode, ...(mode === "scram" && { auth_file: users }) },
+  }));
+  const file = join(dir, `pgtls-${ports[0]}.toml`);
+  await Deno.writeTextFile(file, stringify({ workers: 1, proxy }));
+  return await ServerProcess.start(await pgtlsCommand(main, file, ports.at(-1)!));
+}
+
+interface Connections {
+  readonly mode: Mode;
+  readonly port: number;
+  readonly count: number;
+}
+
+/** In mode `password` the client is asked for its password; in the others it must bind its login. */
+async function reconnect({ programs, dir }: Stage, { mode, port, count }: Connections): Promise<void> {
+  const script = join(dir, "logins.sql");
+  await Deno.writeTextFile(script, "SELECT 1;\n");
+  const binding = mode === "password" ? "disable" : "require";
+  const where = `dbname=postgres user=${USER} password=${PASSWORD} channel_binding=${binding}`;
+  const args = ["-n", "-C", "-f", script, "-c", "2", "-j", "2", "-t", String(Math.ceil(count / 2)), where];
+  await runClient(programs.pgbench, { target: { port, sslmode: "require" }, args, stdout: "null" });
+}
+
+const USER = "alice";
+const PASSWORD = "correct-horse-battery-staple";
+
+const WARM_UP_CONNECTIONS = 200;

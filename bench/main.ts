@@ -12,6 +12,7 @@ import { workers } from "./workers.ts";
 import { type Figure, type FigureResult, runFigure } from "./figure.ts";
 import { goalsToMarkdown } from "./goals.ts";
 import { latency } from "./latency.ts";
+import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
 import { observation } from "./observation.ts";
 import { killAll } from "./process.ts";
@@ -37,6 +38,7 @@ const FIGURES: readonly Figure[] = [
   copy,
   connections,
   resumed,
+  logins,
   memory,
   startTime,
   workers,
