@@ -17,26 +17,27 @@ export interface Fading {
 
 /** Memory for one table. */
 export function fadingMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ROWS * ROW_CELLS * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(ROWS * ROW_CELLS * BigInt64Array.BYTES_PER_ELEMENT);
 }
 
 /** One table, as one of its isolates sees it. */
 export class FadingCounts {
-  readonly #cells: Int32Array;
+  /** Whole times: the last 32 bits of one come back after 49 days, and cells nobody had used would count then. */
+  readonly #cells: BigInt64Array;
   readonly #now: () => number;
 
   /**
    * @param memory Of {@linkcode fadingMemory}.
-   * @param now Milliseconds of a clock on which all isolates agree.
+   * @param now Whole milliseconds of a clock on which all isolates agree.
    */
   constructor(memory: ArrayBufferLike, now: () => number) {
-    this.#cells = new Int32Array(memory);
+    this.#cells = new BigInt64Array(memory);
     this.#now = now;
   }
 
   /** How many are counted now; a part of one has not run down yet. */
   count(key: Key, { unitMs }: Fading): number {
-    return this.#aheadMs(cellsOf(key, ROW_CELLS), this.#now()) / unitMs;
+    return lowestOf(this.#timesIn(cellsOf(key, ROW_CELLS)), this.#now()) / unitMs;
   }
 
   /** Counts one more. @returns How many it is then. */
@@ -44,7 +45,7 @@ export class FadingCounts {
     const now = this.#now();
     const cells = cellsOf(key, ROW_CELLS);
     for (const cell of cells) this.#advance(cell, unitMs, now);
-    return this.#aheadMs(cells, now) / unitMs;
+    return lowestOf(this.#timesIn(cells), now) / unitMs;
   }
 
   /**
@@ -56,36 +57,49 @@ export class FadingCounts {
   take(key: Key, { unitMs, limit }: Fading & { readonly limit: number }): boolean {
     if (this.count(key, { unitMs }) > limit - 1) return false;
     if (this.add(key, { unitMs }) <= limit) return true;
-    for (const cell of cellsOf(key, ROW_CELLS)) Atomics.sub(this.#cells, cell, unitMs);
+    for (const cell of cellsOf(key, ROW_CELLS)) Atomics.sub(this.#cells, cell, BigInt(unitMs));
     return false;
   }
 
-  /** Counts none of this key any more; what others have in its cells stays. */
+  /**
+   * Counts none of this key any more: its lowest cells are nobody else's, and what it has in others stays there for a
+   * while. Nothing is taken off from those, because of two who do so at once one would take off what is not the key's.
+   */
   clear(key: Key): void {
+    const now = this.#now();
     const cells = cellsOf(key, ROW_CELLS);
-    const aheadMs = this.#aheadMs(cells, this.#now());
-    if (aheadMs > 0) { for (const cell of cells) Atomics.sub(this.#cells, cell, aheadMs); }
+    const times = this.#timesIn(cells);
+    const lowest = lowestOf(times, now);
+    if (lowest === 0) return;
+    cells.forEach((cell, row) => {
+      const time = times[row]!;
+      if (aheadOf(time, now) === lowest) Atomics.compareExchange(this.#cells, cell, time, BigInt(now));
+    });
   }
 
-  #aheadMs(cells: readonly number[], now: number): number {
-    return Math.min(...cells.map((cell) => aheadOf(Atomics.load(this.#cells, cell), now)));
+  #timesIn(cells: readonly number[]): bigint[] {
+    return cells.map((cell) => Atomics.load(this.#cells, cell));
   }
 
   #advance(cell: number, ms: number, now: number): void {
     for (;;) {
       const before = Atomics.load(this.#cells, cell);
-      const after = (now + Math.min(aheadOf(before, now) + ms, LONGEST_MS)) | 0;
+      const after = BigInt(now + Math.min(aheadOf(before, now) + ms, LONGEST_MS));
       if (Atomics.compareExchange(this.#cells, cell, before, after) === before) return;
     }
   }
 }
 
+function lowestOf(times: readonly bigint[], now: number): number {
+  return Math.min(...times.map((time) => aheadOf(time, now)));
+}
+
 /**
- * Milliseconds from `now` to a time of which a cell holds the last 32 bits. One that is further away than anything is
- * counted is long over, or of a clock that has been set back: it counts nothing.
+ * Milliseconds from `now` to a time. One that is further away than anything is counted is of a clock that has been set
+ * back: it counts nothing.
  */
-function aheadOf(cell: number, now: number): number {
-  const ahead = (cell - now) | 0;
+function aheadOf(time: bigint, now: number): number {
+  const ahead = Number(time) - now;
   return ahead > 0 && ahead <= LONGEST_MS ? ahead : 0;
 }
 
@@ -93,7 +107,7 @@ function aheadOf(cell: number, now: number): number {
 const LONGEST_MS = 120_000;
 
 /**
- * 1 MB in all rows. Two thousand wrong passwords a second, more than a machine gets through, keep 12,000 users at their
+ * 2 MB in all rows. Two thousand wrong passwords a second, more than a machine gets through, keep 12,000 users at their
  * limit: one in a thousand others is counted with them.
  */
 const ROW_CELLS = 2 ** 16;

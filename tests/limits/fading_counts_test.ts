@@ -76,6 +76,26 @@ Deno.test("FadingCounts of a clock that is set forth or back by an hour is over,
   }
 });
 
+Deno.test("FadingCounts counts nobody who has done nothing, whatever time it is", () => {
+  for (const bits of [31, 32, 33, 40]) {
+    for (const ms of [-119_999, -60_000, -1, 0, 1, 60_000]) {
+      const counts = new FadingCounts(fadingMemory(), () => 2 ** bits + ms);
+      assert.equal(counts.count(keyOf("alice"), SECOND), 0, `2^${bits} ms and ${ms} after 1970`);
+    }
+  }
+});
+
+Deno.test("FadingCounts that have run down never count again", () => {
+  for (const ms of [2 ** 31, 2 ** 32, 2 ** 33, 2 ** 40]) {
+    for (const before of [119_000, 60_000, 1_000]) {
+      const { counts, pass } = make();
+      for (let i = 0; i < 10; i++) counts.add(keyOf("alice"), SECOND);
+      pass(ms - before + 10_000);
+      assert.equal(counts.count(keyOf("alice"), SECOND), 0, `${before} ms before ${ms} have passed`);
+    }
+  }
+});
+
 Deno.test("FadingCounts runs down within two minutes, however much is added", () => {
   const { counts, pass } = make();
   for (let i = 0; i < 10_000; i++) counts.add(keyOf("alice"), SECOND);
@@ -110,6 +130,40 @@ Deno.test("FadingCounts that several isolates take at once give no more than the
   const sum = taken.reduce((one, other) => one + other);
   assert.ok(sum <= 200 * 50, `${sum} of ${200 * 50}`);
   assert.ok(sum >= 200 * 40, `${sum}: more than those who want the last ones at once got nothing`);
+});
+
+Deno.test("FadingCounts that several isolates clear at once lose nothing of what others have in the same cells", async () => {
+  const memory = fadingMemory();
+  const places = { counts: memory, step: new SharedArrayBuffer(4) };
+  const [lost] = await inWorkers(2, places, (isolate, { counts: memory, step }, { FadingCounts }) => {
+    const [counts, rate] = [new FadingCounts(memory, () => 1_000), { unitMs: 1_000 }];
+    const steps = new Int32Array(step);
+    let turn = 0;
+    // Both are through with a step before either begins the next.
+    const meet = () => {
+      Atomics.add(steps, 0, 1);
+      turn += 2;
+      while (Atomics.load(steps, 0) < turn);
+    };
+    let lost = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const [one, other] = [[4 * i, i, i, i], [4 * i, i + 1, i + 1, i + 1]] as const;
+      if (isolate === 0) {
+        for (let j = 0; j < 5; j++) counts.add(one, rate);
+        for (let j = 0; j < 9; j++) counts.add(other, rate);
+      }
+      meet();
+      counts.clear(one);
+      meet();
+      if (isolate === 0) {
+        if (counts.count(other, rate) < 9) lost++;
+        counts.clear(other);
+      }
+      meet();
+    }
+    return lost;
+  });
+  assert.equal(lost, 0);
 });
 
 Deno.test("makeKey() depends on the secret, and does not run parts together", () => {
