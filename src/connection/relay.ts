@@ -46,9 +46,11 @@ export interface SessionEnd {
 }
 
 /**
- * Copies both ways until both directions have ended. Nobody else may keep the sockets: see rest.ts. The end of one direction is passed on and ends only that
+ * Copies both ways until both directions have ended. The end of one direction is passed on and ends only that
  * direction; each side gets the other's last bytes. A slow reader holds its sender back: nothing is buffered beyond
  * one read and the sockets' own high-water marks. Whatever the streams have buffered by now comes first.
+ *
+ * From here on the session alone keeps the sockets: it lets go of them when it has lasted for a moment (rest.ts).
  */
 export function relay(client: Socket, backend: Socket, options: RelayOptions): Session {
   return new RelayedSession(client, backend, options);
@@ -81,8 +83,9 @@ class RelayedSession implements Session, LegOwner {
       const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
       quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
-    this.#start(clientSocket, backendSocket, unread);
+    // First: a session that has nothing to begin with ends in there, and then nobody may ask it any more.
     restLater(this);
+    this.#start(clientSocket, backendSocket, unread);
   }
 
   get bytesRead(): Session["bytesRead"] {
@@ -97,7 +100,7 @@ class RelayedSession implements Session, LegOwner {
     return this.#tail.isIdle();
   }
 
-  /** For rest.ts. */
+  /** For rest.ts. A session of which one side has closed is about to need its sockets, and keeps them. */
   rest(): boolean {
     if (this.#firstToClose !== null) return true;
     const canRest = [this.#toBackend, this.#toClient].every((direction) => direction.settle());
