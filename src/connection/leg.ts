@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import { takeHandle, wrapHandle } from "./bare_handle.ts";
-import type { StreamHandle } from "./native_handle.ts";
+import { isTls, nativeHandle, type StreamHandle } from "./native_handle.ts";
 
 /** Who is told when a leg has a new socket: whatever listened to the old one must listen to this. */
 export interface LegOwner {
@@ -32,6 +32,12 @@ export class Leg {
   /** Bytes received, of what the session carries: decrypted where it is TLS. */
   get bytesRead(): number {
     return this.#socket?.bytesRead ?? this.#handle!.getBytesRead();
+  }
+
+  /** A number that grows with every byte from the network, also while it is no whole record of TLS yet. */
+  get activity(): number {
+    const handle = this.#handle ?? nativeHandle(this.#socket!);
+    return handle !== null && isTls(handle) ? handle._nativeTcpHandle.getBytesRead() : this.bytesRead;
   }
 
   /**

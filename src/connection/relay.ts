@@ -28,6 +28,8 @@ export interface Session {
   isIdle(): boolean;
   /** Bytes received so far from the client and from the backend, without TLS. */
   readonly bytesRead: { readonly client: number; readonly backend: number };
+  /** A number that grows with every byte from the network, also while it is no whole record of TLS yet. */
+  readonly activity: number;
   /** The client's socket, for last words. */
   readonly client: Socket;
   /** Ends the session now, with `error` as its reason. */
@@ -90,6 +92,10 @@ class RelayedSession implements Session, LegOwner {
 
   get bytesRead(): Session["bytesRead"] {
     return { client: this.#client.bytesRead, backend: this.#backend.bytesRead };
+  }
+
+  get activity(): number {
+    return this.#client.activity + this.#backend.activity;
   }
 
   get client(): Socket {

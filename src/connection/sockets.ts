@@ -51,10 +51,11 @@ export class Sockets {
     return { from_client: client - (this.#isTls ? 0 : this.#headerBytes), from_backend: backend };
   }
 
-  /** A number that grows with every byte received, in a handshake, too. */
+  /** A number that grows with every byte received, of TLS around them, too. */
   get activity(): number {
-    const { client, backend } = this.#session?.bytesRead ?? bytesRead(this.#held!);
-    return client + backend + (this.#isTls ? this.#held?.accepted.bytesRead ?? 0 : 0);
+    if (this.#session !== null) return this.#session.activity;
+    const { client, backend } = bytesRead(this.#held!);
+    return client + backend + (this.#isTls ? this.#held!.accepted.bytesRead : 0);
   }
 
   /** Closes all of them at once. */

@@ -13,7 +13,7 @@ Deno.test("pgtls holds none of the sockets of sessions that rest, and they go on
   const args = ["run", "-A", "--quiet", "--no-check", "--v8-flags=--expose-gc", program];
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   const printed = new TextDecoder().decode(stdout);
-  assert.equal(printed, "10 sockets seen, 0 held, 4 sessions went on\n", new TextDecoder().decode(stderr));
+  assert.equal(printed, "20 sockets seen, 0 held, 6 sessions went on\n", new TextDecoder().decode(stderr));
 });
 
 for (const legs of ALL_LEGS.filter(({ client, backend }) => client === "TLS" || backend === "TLS")) {
