@@ -11,6 +11,8 @@ import { networkOf } from "../limits/network.ts";
 export class Attempts {
   readonly #limits: Limits;
   readonly #route: string;
+  /** By address. */
+  readonly #networks = new Map<string, CountedNetwork>();
 
   /** @param route Its name: whoever guesses must not gain by a reload. */
   constructor(limits: Limits, route: string) {
@@ -20,11 +22,9 @@ export class Attempts {
 
   /** Whoever guesses at `user` from this address: for one connection, which asks more than once. */
   of(client: string, user: string): Guesser {
-    const network = networkOf(client);
-    return new Guesser(this.#limits, {
-      network: this.#limits.keyOf("passwords", this.#route, network),
-      pair: this.#limits.keyOf("passwords", this.#route, network, nameOf(user)),
-    });
+    const { network, key } = this.#networkOf(client);
+    const pair = this.#limits.keyOf("passwords", this.#route, network, nameOf(user));
+    return new Guesser(this.#limits, { network: key, pair });
   }
 
   /** As {@linkcode Guesser.isBlocked}, of {@linkcode of}. */
@@ -35,6 +35,19 @@ export class Attempts {
   /** As {@linkcode Guesser.begin}, of {@linkcode of}. */
   begin(client: string, user: string): Guess | "blocked" | "busy" {
     return this.of(client, user).begin();
+  }
+
+  #networkOf(client: string): CountedNetwork {
+    const host = client.slice(0, Math.max(client.lastIndexOf(":"), 0));
+    const known = this.#networks.get(host);
+    if (known !== undefined) return known;
+    const network = networkOf(client);
+    const counted = { network, key: this.#limits.keyOf("passwords", this.#route, network) };
+    // Of what is no address the port is a part, too.
+    if (network === client) return counted;
+    if (this.#networks.size >= MAX_NETWORKS) this.#networks.clear();
+    this.#networks.set(host, counted);
+    return counted;
   }
 }
 
@@ -121,6 +134,11 @@ interface Keys {
   readonly pair: Key;
 }
 
+interface CountedNetwork {
+  readonly network: string;
+  readonly key: Key;
+}
+
 /** The first 63 bytes, by which PostgreSQL knows a user: all names that begin with them are guesses at that one. */
 function nameOf(user: string): string {
   if (SHORT_ASCII.test(user)) return user;
@@ -136,6 +154,9 @@ const USER = { limit: 10, unitMs: 6_000 };
 
 /** A hundred from a network at once, then one every 0.6 s: many people may share it. */
 const NETWORK = { limit: 100, unitMs: 600 };
+
+/** Some 100 kB. Whoever has more addresses makes others' be looked up again, and nothing else. */
+const MAX_NETWORKS = 500;
 
 /** A typing mistake costs nothing one would notice. */
 const FIRST_DELAY_MS = 50;

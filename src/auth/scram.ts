@@ -59,7 +59,7 @@ export async function passWithScram(parties: Parties, options: ScramOptions): Pr
   const { isBound, clientKey, serverFinal } = await proveClient(parties, options);
   try {
     if (request.kind === "sasl" && backendUser !== user) throw otherUser(user, backendUser);
-    const keys = { clientKey, serverKey: verifier.serverKey };
+    const keys = { clientKey, serverKey: verifier.serverKey, storedKey: verifier.storedKey };
     const keysFor = (challenge: ServerFirst) => {
       if (isOfSamePassword(verifier, challenge)) return keys;
       throw outdated(user, "salt or iterations are others");

@@ -44,7 +44,7 @@ export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Ui
   for (const part of parts) bodyBytes += part.length;
   const bytes = new Uint8Array(HEAD_BYTES + bodyBytes);
   bytes[0] = type.charCodeAt(0);
-  bytes.set(uint32(LENGTH_WORD_BYTES + bodyBytes), TYPE_BYTES);
+  writeUint32(bytes, TYPE_BYTES, LENGTH_WORD_BYTES + bodyBytes);
   let offset = HEAD_BYTES;
   for (const part of parts) {
     bytes.set(part, offset);
@@ -53,15 +53,25 @@ export function encodeMessage(type: string, ...parts: readonly Uint8Array[]): Ui
   return bytes;
 }
 
-/** A big-endian number. Small arrays that no view is made of need no memory outside of V8's heap. */
+/** A big-endian number, in four bytes. */
 export function uint32(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  const bytes = new Uint8Array(4);
+  writeUint32(bytes, 0, value);
+  return bytes;
 }
 
 /** The big-endian number in the four bytes at `offset`, which must be there. */
 export function readUint32(bytes: Uint8Array, offset: number): number {
   const [a, b, c, d] = [bytes[offset]!, bytes[offset + 1]!, bytes[offset + 2]!, bytes[offset + 3]!];
   return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+}
+
+/** Not with a DataView: V8 moves a small array out of its heap for the first that is made of it. */
+function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24;
+  bytes[offset + 1] = value >>> 16;
+  bytes[offset + 2] = value >>> 8;
+  bytes[offset + 3] = value;
 }
 
 /** Type byte and length word: what {@linkcode messageBytes} needs to see. */

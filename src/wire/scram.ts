@@ -22,6 +22,8 @@ export interface ScramVerifier {
 /** What a client needs to prove itself and to check the server. */
 export interface ScramKeys {
   readonly clientKey: Uint8Array;
+  /** The hash of `clientKey`, where it is known already. */
+  readonly storedKey?: Uint8Array;
   readonly serverKey: Uint8Array;
 }
 

@@ -73,7 +73,7 @@ export class ScramClient {
   }
 
   /** client-final-message, with the proof made of `keys`. */
-  final({ clientKey, serverKey }: ScramKeys): Uint8Array {
+  final({ clientKey, serverKey, storedKey = this.#options.hashing.hash(clientKey) }: ScramKeys): Uint8Array {
     if (this.#serverFirst === null || this.#expected !== null) {
       throw new Error("Cannot answer without a challenge");
     }
@@ -82,7 +82,7 @@ export class ScramClient {
     const withoutProof = `c=${this.#channelBinding.toBase64()},r=${nonce}`;
     const authMessage = fromBinary(`${this.#bare},${text},${withoutProof}`);
     this.#expected = hashing.hmac(serverKey, authMessage);
-    const proof = xor(clientKey, hashing.hmac(hashing.hash(clientKey), authMessage));
+    const proof = xor(clientKey, hashing.hmac(storedKey, authMessage));
     return fromBinary(`${withoutProof},p=${proof.toBase64()}`);
   }
 
