@@ -89,6 +89,7 @@ export class Progress {
     this.#app = new AppRun(app, scope, { failed, revoked: (error) => this.stop(error), graceMs });
     return this.#app;
   };
+
   /** Who the client is; only a load balancer makes this another one than the socket's peer. */
   announced(accepted: Accepted): Accepted {
     this.#accepted = whoOf(accepted);

@@ -1,7 +1,7 @@
 /**
  * A program for `deno run --v8-flags=--expose-gc`: sessions of every kind, which rest, and then go on.
- * Prints how many of the sockets that pgtls had for them are in memory meanwhile, and how many sessions answered:
- * `20 sockets seen, 0 held, 6 sessions went on`.
+ * Prints how many of the sockets that pgtls had for them are in memory meanwhile, how many sessions answered, and how many
+ * went on when their client had ended its direction: `20 sockets seen, 0 held, 6 sessions went on, 6 half-closed`.
  */
 import { Server, Socket } from "node:net";
 import { readPacket, startFakeBackend, WELCOME } from "./fake_backend.ts";
@@ -31,7 +31,11 @@ const KINDS: readonly Kind[] = [
   { legs: IN_TLS, route: { auth: { mode: "password" } } },
 ];
 
+/** Larger than every buffer on the way. */
+const LARGE = new Uint8Array(8 << 20);
+
 const { gc } = globalThis as unknown as { gc: () => void };
+const mayGoOn = Promise.withResolvers<void>();
 const seen: WeakRef<object>[] = [];
 const backends = await Promise.all(
   KINDS.map(({ legs }) => startFakeBackend((tcp) => serve(tcp, legs.backend))),
@@ -42,10 +46,7 @@ watchSockets(new Set(proxy.ports), new Set(backends.map(({ port }) => port)));
 const clients: PeerStream[] = [];
 for (const [i, kind] of KINDS.entries()) clients.push(await logIn(proxy.ports[i]!, kind));
 await sleep(500);
-for (let i = 0; i < 5; i++) {
-  gc();
-  await sleep(10);
-}
+await collectGarbage();
 const held = seen.filter((each) => each.deref() !== undefined).length;
 
 let answered = 0;
@@ -53,7 +54,15 @@ for (const client of clients) {
   await client.send(Uint8Array.of(1, 2, 3));
   if ((await client.read(3)).join() === "1,2,3") answered++;
 }
-console.log(`${seen.length} sockets seen, ${held} held, ${answered} sessions went on`);
+for (const client of clients) client.end();
+await sleep(100);
+await collectGarbage();
+mayGoOn.resolve();
+const sizes = await Promise.all(clients.map(async (client) => (await client.readAll()).length));
+const halfClosed = sizes.filter((size) => size === LARGE.length).length;
+console.log(
+  `${seen.length} sockets seen, ${held} held, ${answered} sessions went on, ${halfClosed} half-closed`,
+);
 Deno.exit(0);
 
 function routeOf({ legs, route }: Kind, index: number): RouteTables {
@@ -90,6 +99,9 @@ async function serve(tcp: PeerStream, leg: Legs["backend"]): Promise<void> {
   await peer.send(WELCOME);
   await peer.send(await peer.read(3));
   await peer.readAll();
+  await mayGoOn.promise;
+  await peer.send(LARGE);
+  peer.end();
 }
 
 async function logIn(port: number, { legs }: Kind): Promise<PeerStream> {
@@ -97,6 +109,14 @@ async function logIn(port: number, { legs }: Kind): Promise<PeerStream> {
   await client.send(startupMessage());
   await client.read(WELCOME.length);
   return client;
+}
+
+/** What nothing but the runtime refers to must survive it. */
+async function collectGarbage(): Promise<void> {
+  for (let i = 0; i < 5; i++) {
+    gc();
+    await sleep(10);
+  }
 }
 
 function sleep(ms: number): Promise<void> {
