@@ -34,7 +34,10 @@ export class Leg {
     return this.#socket?.bytesRead ?? this.#handle!.getBytesRead();
   }
 
-  /** A number that grows with every byte from the network, also while it is no whole record of TLS yet. */
+  /**
+   * A number that grows with every byte from the network, also while it is no whole record of TLS yet. With content alone
+   * where there is no handle.
+   */
   get activity(): number {
     const handle = this.#handle ?? nativeHandle(this.#socket!);
     return handle !== null && isTls(handle) ? handle._nativeTcpHandle.getBytesRead() : this.bytesRead;

@@ -48,9 +48,14 @@ export interface WriteRequest {
   kept: Uint8Array | readonly Uint8Array[] | null;
 }
 
+/** Whether any socket has a handle for {@linkcode nativeHandle}; it is the same for the whole life of the process. */
+export function knowsHandles(): boolean {
+  return IS_KNOWN_RUNTIME && STATE !== null;
+}
+
 /** The handle of a connected socket, or `null` where it is not what we know. */
 export function nativeHandle(socket: Socket): StreamHandle | TlsHandle | null {
-  if (!IS_KNOWN_RUNTIME || STATE === null) return null;
+  if (!knowsHandles()) return null;
   const handle = (socket as Socket & { _handle?: Partial<TlsHandle> | null })._handle;
   if (!handle || !isStream(handle)) return null;
   if (!isTls(handle)) return handle;

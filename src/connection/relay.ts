@@ -8,6 +8,7 @@ import { type CloseReason, StageError } from "../errors.ts";
 import type { Unread } from "./conversation.ts";
 import { Direction } from "./direction.ts";
 import { Leg, type LegOwner } from "./leg.ts";
+import { knowsHandles } from "./native_handle.ts";
 import { Quiet } from "./quiet.ts";
 import { restLater, restNever } from "./rest.ts";
 import { SessionTail } from "./session_tail.ts";
@@ -86,7 +87,7 @@ class RelayedSession implements Session, LegOwner {
       quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
     // First: a session that has nothing to begin with ends in there, and then nobody may ask it any more.
-    restLater(this);
+    if (knowsHandles()) restLater(this);
     this.#start(clientSocket, backendSocket, unread);
   }
 

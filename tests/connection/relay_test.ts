@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { relay, type RelayOptions, type Session } from "../../src/connection/relay.ts";
-import type { Resting } from "../../src/connection/rest.ts";
 import { StageError } from "../../src/errors.ts";
 import { until } from "../support/closing_lines.ts";
-import { PeerStream } from "../support/peer_stream.ts";
-import { leaf } from "../support/two_legs.ts";
+import type { PeerStream } from "../support/peer_stream.ts";
 import { bytesOf } from "../wire/bytes.ts";
 import { connectPair } from "./socket_pair.ts";
 
@@ -173,21 +171,6 @@ Deno.test("Session.isIdle() follows the bytes of both directions", async () => {
   assert.equal(session.isIdle(), false);
   await backend.send(READY);
   await until(() => session.isIdle(), "the session to be idle again");
-});
-
-Deno.test("Session.activity grows with bytes that are no whole TLS record yet, in a session that rests, too", async () => {
-  await using pair = await connectPair();
-  await using backend = await connectPair();
-  const [secured] = await Promise.all([new PeerStream(pair.socket).acceptTls(leaf), pair.peer.startTls()]);
-  const session = relay(secured.socket, backend.socket, { idleTimeoutMs: 0 });
-  for (const part of [bytesOf(0x17, 3), bytesOf(3, 0x40, 0)]) {
-    const { activity } = session;
-    await pair.peer.send(part);
-    await until(() => session.activity > activity, "the bytes");
-    assert.equal(session.bytesRead.client, 0);
-    await until(() => (session as Session & Resting).rest(), "the session to rest");
-  }
-  session.destroy();
 });
 
 interface Relayed extends AsyncDisposable {

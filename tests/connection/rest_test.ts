@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { relay } from "../../src/connection/relay.ts";
+import { relay, type Session } from "../../src/connection/relay.ts";
 import { type Resting, restLater, restNever } from "../../src/connection/rest.ts";
 import { until } from "../support/closing_lines.ts";
+import { PeerStream } from "../support/peer_stream.ts";
+import { leaf } from "../support/two_legs.ts";
+import { bytesOf } from "../wire/bytes.ts";
+import { aLook } from "./look.ts";
 import { connectPair } from "./socket_pair.ts";
 
 Deno.test("restLater() asks again until the session has come to rest", async () => {
@@ -40,9 +44,17 @@ for (const lost of ["client", "backend"] as const) {
   });
 }
 
-/** Waits until whoever waits has been asked, as often as it takes for one that came later. */
-async function aLook(): Promise<void> {
-  let looked = false;
-  restLater({ rest: () => looked = true });
-  await until(() => looked, "a look for sessions that may rest");
-}
+Deno.test("Session.activity grows with bytes that are no whole TLS record yet, in a session that rests, too", async () => {
+  await using pair = await connectPair();
+  await using backend = await connectPair();
+  const [secured] = await Promise.all([new PeerStream(pair.socket).acceptTls(leaf), pair.peer.startTls()]);
+  const session = relay(secured.socket, backend.socket, { idleTimeoutMs: 0 });
+  for (const part of [bytesOf(0x17, 3), bytesOf(3, 0x40, 0)]) {
+    const { activity } = session;
+    await pair.peer.send(part);
+    await until(() => session.activity > activity, "the bytes");
+    assert.equal(session.bytesRead.client, 0);
+    await until(() => (session as Session & Resting).rest(), "the session to rest");
+  }
+  session.destroy();
+});

@@ -9,6 +9,9 @@ import process from "node:process";
 Object.defineProperty(process, "binding", { value: undefined });
 
 const { nativeHandle } = await import("../../src/connection/native_handle.ts");
+const { relay } = await import("../../src/connection/relay.ts");
+const { aLook } = await import("../connection/look.ts");
+const { connectPair } = await import("../connection/socket_pair.ts");
 
 Deno.test("nativeHandle() is null for every socket of a runtime that does not show its state", async () => {
   const server = createServer();
@@ -22,6 +25,17 @@ Deno.test("nativeHandle() is null for every socket of a runtime that does not sh
   accepted.destroy();
   server.close();
   client.closeWrite().catch(() => {});
+});
+
+Deno.test("nobody asks a session to rest that never can", async () => {
+  await using client = await connectPair();
+  await using backend = await connectPair();
+  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0 });
+  let asked = 0;
+  Object.assign(session, { rest: () => ++asked > 0 });
+  await aLook();
+  assert.equal(asked, 0);
+  session.destroy();
 });
 
 await import("../connection/relay_test.ts");
