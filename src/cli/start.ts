@@ -5,13 +5,14 @@
 
 import { EarlyIsolates } from "../workers/early_isolates.ts";
 import { poolSize } from "../workers/pool_size.ts";
+import { workerModule } from "../workers/worker_module.ts";
 
 /** Runs the command in `args` (without the program's own name) and returns the exit code. */
 export async function start(args: readonly string[]): Promise<number> {
   const config = configOfRun(args);
   if (config === null) return await (await import("./program.ts")).main(args);
   // Before anything that takes time to load: workers do not need it, and load what they need beside.
-  const isolates = new EarlyIsolates(glanceAtWorkers(config), Deno.mainModule);
+  const isolates = new EarlyIsolates(glanceAtWorkers(config), workerModule());
   const { runProxy } = await import("./run.ts");
   return await runProxy({ config, workers: { isolates } });
 }

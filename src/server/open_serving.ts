@@ -5,6 +5,7 @@ import type { Config } from "../config/types.ts";
 import type { Observer } from "../observe/events.ts";
 import type { EarlyIsolates } from "../workers/early_isolates.ts";
 import { poolSize } from "../workers/pool_size.ts";
+import { workerModule } from "../workers/worker_module.ts";
 import type { Serving } from "./serving.ts";
 
 /** Options of {@linkcode OpenServing}. */
@@ -12,7 +13,7 @@ export interface ServingOptions {
   readonly observe: Observer;
   /** Told when a worker is caught in something and cannot be replaced: only a restart of the process helps. */
   readonly onHung: (detail: string) => void;
-  /** The module that workers run, for tests. @default The main module, which sees that it is a worker. */
+  /** The module that workers run, for tests. @default As {@linkcode workerModule} says. */
   readonly module?: string;
   /** Isolates that run it already. Those that are not taken remain the caller's. */
   readonly isolates?: EarlyIsolates;
@@ -32,7 +33,7 @@ export async function servingOf({ workers, file, admin }: Config): Promise<OpenS
   const reserve = admin === null ? 0 : MAX_ADMIN_CONNECTIONS;
   if (size > 1) {
     const { WorkerPool } = await import("../workers/pool.ts");
-    return ({ module = Deno.mainModule, ...options }) =>
+    return ({ module = workerModule(), ...options }) =>
       new WorkerPool({ ...options, size, module, file, reserve });
   }
   const { Server } = await import("../server.ts");

@@ -18,6 +18,11 @@ export class EarlyIsolates {
     }
   }
 
+  /** Resolves when none of them boots any more. */
+  async booted(): Promise<void> {
+    await Promise.allSettled(this.#isolates.map(({ ready }) => ready));
+  }
+
   /** One that has booted, and belongs to the caller from now on; `null` if there is none. */
   async take(): Promise<Isolate | null> {
     for (;;) {

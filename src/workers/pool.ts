@@ -23,7 +23,7 @@ import { Seat } from "./seat.ts";
 export interface PoolOptions {
   /** Isolates. */
   readonly size: number;
-  /** The module they run: the main one. */
+  /** The module they run. */
   readonly module: string;
   /** Isolates that have been started already, to be taken before others are started. */
   readonly isolates?: EarlyIsolates | undefined;
@@ -48,12 +48,14 @@ export class WorkerPool implements Serving {
   /** What has been warned of, in each state of a route: every worker finds out for itself. */
   readonly #warned = new WeakMap<LoadedRoute, Set<string>>();
   readonly #lent: Lent[] = [];
+  readonly #isolates: EarlyIsolates | undefined;
+  readonly #budget: DescriptorBudget;
   #isStarted = false;
 
   constructor({ size, file, reserve, module, isolates, ...options }: PoolOptions) {
     const descriptors = this.#descriptors = sharedDescriptors(size);
-    // Before there are others, whom it could take the last one from.
-    new DescriptorBudget({ file, reserve, memory: descriptors }).proveAtStart();
+    this.#isolates = isolates;
+    this.#budget = new DescriptorBudget({ file, reserve, memory: descriptors });
     const parts = this.#parts = new RouteParts(size);
     const limits = sharedLimits(size);
     this.#seats = Array.from({ length: size }, (_, index) =>
@@ -98,7 +100,7 @@ export class WorkerPool implements Serving {
    */
   async apply(wanted: readonly LoadedRoute[]): Promise<Applied> {
     const isFirst = !this.#isStarted;
-    if (isFirst) await Promise.all(this.#seats.map((seat) => seat.open()));
+    if (isFirst) await this.#start();
     this.#isStarted = true;
     const before = { routes: this.#routes, bound: this.#addresses.bound };
     const { problems, events } = await this.#claim(wanted);
@@ -115,6 +117,13 @@ export class WorkerPool implements Serving {
   async drain(timeoutMs: number): Promise<number> {
     const cut = await Promise.all(this.#seats.map((seat) => seat.drain(timeoutMs)));
     return cut.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #start(): Promise<void> {
+    // While nobody opens any files, whom it could take the last one from.
+    await this.#isolates?.booted();
+    this.#budget.proveAtStart();
+    await Promise.all(this.#seats.map((seat) => seat.open()));
   }
 
   async #claim(wanted: readonly LoadedRoute[], known?: Bindings): Promise<Applied> {
