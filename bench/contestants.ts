@@ -53,7 +53,7 @@ export interface PgtlsOptions {
 
 /** pgtls, as `deno task start` of its tree starts it. */
 export function pgtls(stage: Stage, name: string, options: PgtlsOptions = {}): Proxy {
-  const { main = fileURLToPath(new URL("../main.ts", import.meta.url)), config } = options;
+  const { main = THIS_TREE, config } = options;
   return {
     name,
     sslmode: "require",
@@ -65,6 +65,9 @@ export function pgtls(stage: Stage, name: string, options: PgtlsOptions = {}): P
     },
   };
 }
+
+/** The main.ts of this tree. */
+export const THIS_TREE = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** What the task of the tree says, with the program started directly: a task runner is not what is measured. */
 export async function pgtlsCommand(main: string, file: string, port: number): Promise<ServerCommand> {

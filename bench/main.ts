@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connections } from "./connections.ts";
 import { copy } from "./copy.ts";
+import { cores } from "./cores.ts";
 import { workers } from "./workers.ts";
 import { type Figure, type FigureResult, runFigure } from "./figure.ts";
 import { goalsToMarkdown } from "./goals.ts";
@@ -18,6 +19,7 @@ import { observation } from "./observation.ts";
 import { killAll } from "./process.ts";
 import { findPrograms, missingPeers } from "./programs.ts";
 import { queries } from "./queries.ts";
+import { reload } from "./reload.ts";
 import { resumed } from "./resumed.ts";
 import { type Circumstances, toJson, toMarkdown } from "./report.ts";
 import { type Effort, openStage } from "./stage.ts";
@@ -42,6 +44,8 @@ const FIGURES: readonly Figure[] = [
   memory,
   startTime,
   workers,
+  cores,
+  reload,
   observation,
 ];
 

@@ -1,25 +1,36 @@
 /** Memory of the proxy for connections that do nothing, which is what most connections do. */
 
-import { fileURLToPath } from "node:url";
+import { ClientProgram } from "./client_program.ts";
 import { PGTLS, proxies, type Proxy, STUNNEL, through } from "./contestants.ts";
 import { PGBOUNCER } from "./peers.ts";
 import type { Contestant, Figure } from "./figure.ts";
-import { kill, type ServerProcess, sleep, track } from "./process.ts";
+import { type ServerProcess, sleep } from "./process.ts";
 import { runPgbench } from "./programs.ts";
-import type { Stage } from "./stage.ts";
+import { IDLE_SESSIONS as MANY, type Stage } from "./stage.ts";
 
 const PEERS = [STUNNEL, PGBOUNCER];
 
-/** Sessions that have logged in over TLS and wait, on a fresh process each round. */
+/**
+ * Sessions that have logged in over TLS and wait, on a fresh process each round: some, then up to 2,000. What a process
+ * takes once, whatever the number, is in the first average and falls out of the slope between the two counts.
+ */
 export const memory: Figure = {
   name: "memory",
-  title: "Memory: idle TLS sessions on a fresh process, plaintext backend",
+  title: `Memory: idle TLS sessions on a fresh process, first some, then ${
+    MANY.toLocaleString("en")
+  }, plaintext backend`,
   metrics: [
+    { key: "sessions", title: "sessions", digits: 0 },
     { key: "before", title: "MB before", digits: 1 },
     { key: "added", title: "MB added", digits: 1 },
     { key: "each", title: "kB a session", digits: 1 },
+    { key: "addedByMany", title: `MB added by ${MANY.toLocaleString("en")}`, digits: 1 },
+    { key: "eachOfMany", title: "kB a session of those", digits: 1 },
+    { key: "slope", title: "kB a further session (slope)", digits: 1 },
   ],
-  comparisons: PEERS.map((to) => ({ of: PGTLS, to, metric: "added" })),
+  comparisons: PEERS.flatMap((to) =>
+    ["added", "addedByMany", "slope"].map((metric) => ({ of: PGTLS, to, metric }))
+  ),
   open: (stage) => Promise.resolve(proxies(stage, PEERS).map((proxy) => contestant(stage, proxy))),
 };
 
@@ -29,11 +40,21 @@ function contestant(stage: Stage, proxy: Proxy): Contestant {
     measure: async () => {
       await using server = await proxy.start("plaintext");
       await warmUp(stage, proxy, server);
+      const some = stage.effort.idleConnections;
       const before = await settledRss(server);
-      await using _clients = await IdleClients.connect(server.port, stage.effort.idleConnections);
-      const after = await settledRss(server);
-      const added = after - before;
-      return { before: before / 1e6, added: added / 1e6, each: added / 1e3 / stage.effort.idleConnections };
+      await using _some = await openIdle(server.port, some);
+      const added = await settledRss(server) - before;
+      await using _more = await openIdle(server.port, MANY - some);
+      const addedByMany = await settledRss(server) - before;
+      return {
+        sessions: some,
+        before: before / 1e6,
+        added: added / 1e6,
+        each: added / 1e3 / some,
+        addedByMany: addedByMany / 1e6,
+        eachOfMany: addedByMany / 1e3 / MANY,
+        slope: (addedByMany - added) / 1e3 / (MANY - some),
+      };
     },
   };
 }
@@ -48,48 +69,12 @@ async function settledRss(server: ServerProcess): Promise<number> {
   return server.rssBytes();
 }
 
-/** A process of its own that holds sessions open. */
-class IdleClients implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-
-  private constructor(child: Deno.ChildProcess) {
-    this.#child = child;
-  }
-
-  /** @throws {Error} If not all of them get through. */
-  static async connect(port: number, count: number): Promise<IdleClients> {
-    const program = fileURLToPath(new URL("./idle_clients.ts", import.meta.url));
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--allow-net=127.0.0.1",
-        "--allow-env",
-        "--allow-sys",
-        "--allow-read",
-        program,
-        String(port),
-        String(count),
-      ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    track(child);
-    const clients = new IdleClients(child);
-    const reader = child.stdout.getReader();
-    const { done } = await reader.read();
-    reader.releaseLock();
-    if (!done) return clients;
-    await clients[Symbol.asyncDispose]();
-    throw new Error(`Could not open ${count} sessions on port ${port}`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    kill(this.#child, "SIGTERM");
-    await this.#child.stdin.abort().catch(() => {});
-    await this.#child.stdout.cancel().catch(() => {});
-    await this.#child.status;
-  }
+/** A process that holds sessions open. @throws {Error} If not all of them get through. */
+async function openIdle(port: number, count: number): Promise<ClientProgram> {
+  const clients = new ClientProgram("./idle_clients.ts", [port, count]);
+  if (await clients.line() !== null) return clients;
+  await clients[Symbol.asyncDispose]();
+  throw new Error(`Could not open ${count} sessions on port ${port}`);
 }
 
 // Longer than V8 waits before it gives back what it does not need any more.

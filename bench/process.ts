@@ -49,6 +49,14 @@ export class ServerProcess implements AsyncDisposable {
     return new ServerProcess(child, port, performance.now() - startedAt);
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
   /** CPU time of all its threads since it started, ended ones too; milliseconds, user and system. */
   cpuMs(): number {
     const stat = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`);
@@ -71,6 +79,24 @@ export class ServerProcess implements AsyncDisposable {
     await this.#child.status;
     clearTimeout(timer);
   }
+}
+
+/** How much of the machine's time nobody uses, from when this is made. */
+export class MachineTime {
+  readonly #start = machineTicks();
+
+  /** 0 to 1. */
+  idleShare(): number {
+    const [all, idle] = machineTicks();
+    return (idle - this.#start[1]) / (all - this.#start[0]);
+  }
+}
+
+/** All ticks of all CPUs since the machine started, and the idle ones among them. */
+function machineTicks(): [all: number, idle: number] {
+  // user, nice, system, idle, iowait, irq, softirq, steal; guests are counted as users, too (man 5 proc).
+  const fields = Deno.readTextFileSync("/proc/stat").split("\n", 1)[0]!.split(/ +/).slice(1, 9).map(Number);
+  return [fields.reduce((sum, ticks) => sum + ticks, 0), fields[3]! + fields[4]!];
 }
 
 /** Remembers a child process until it ends, for {@linkcode killAll}; after that one, it does not get far. */

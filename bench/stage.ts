@@ -10,6 +10,7 @@ export interface Effort {
   readonly querySeconds: number;
   readonly copyRows: number;
   readonly connections: number;
+  /** For a first look at memory; fewer than {@linkcode IDLE_SESSIONS}, up to which it goes then. */
   readonly idleConnections: number;
 }
 
@@ -43,6 +44,8 @@ export interface StageFiles {
   readonly hello: string;
   /** A script for pgbench: ten selects in one pipeline. */
   readonly pipeline: string;
+  /** Another one, that sends nothing: with -C, logins alone. */
+  readonly nothing: string;
 }
 
 /**
@@ -57,7 +60,7 @@ export async function openStage(stack: AsyncDisposableStack, options: StageOptio
   const ca = certificateAuthority("bench CA");
   const server = issue("localhost", ca);
   const files = await writeFiles(dir, ca, server);
-  const settings = { max_connections: String(options.effort.idleConnections + SPARE_SESSIONS) };
+  const settings = { max_connections: String(IDLE_SESSIONS + SPARE_SESSIONS) };
   const plain = stack.use(await startPostgres({ hba: ["host all all 127.0.0.1/32 trust"], settings }));
   const tls = stack.use(
     await startPostgres({
@@ -96,6 +99,7 @@ async function writeFiles(
     manyCas: await write("many_cas.pem", [...others, ca].map(({ certPem }) => certPem).join("")),
     hello: await write("hello", STARTUP_MESSAGE + TERMINATE),
     pipeline: await write("pipeline.sql", ["\\startpipeline", ...selects, "\\endpipeline", ""].join("\n")),
+    nothing: await write("nothing.sql", "\\set nothing 0\n"),
   };
 }
 
@@ -107,9 +111,13 @@ function issue(name: string, ca: IssuedCertificate): IssuedCertificate {
   return issueCertificate({ name, purpose: "server", sans: [name, "127.0.0.1"], ...validity() }, ca);
 }
 
-function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
+/** From yesterday to a month from now. */
+export function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
   return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + 30 * DAY_MS) };
 }
+
+/** How many sessions are open at once, at the most: PostgreSQL has room for them from the start. */
+export const IDLE_SESSIONS = 2_000;
 
 /** How many CAs the big bundle has; the public bundles of cloud databases hold more than a hundred. */
 export const BUNDLE_SIZE = 140;
