@@ -13,6 +13,7 @@ export class Attempts {
   readonly #route: string;
   /** By address. */
   readonly #networks = new Map<string, CountedNetwork>();
+  readonly #turns = new Map<string, Turn>();
 
   /** @param route Its name: whoever guesses must not gain by a reload. */
   constructor(limits: Limits, route: string) {
@@ -24,7 +25,7 @@ export class Attempts {
   of(client: string, user: string): Guesser {
     const { network, key } = this.#networkOf(client);
     const pair = this.#limits.keyOf("passwords", this.#route, network, nameOf(user));
-    return new Guesser(this.#limits, { network: key, pair });
+    return new Guesser(this.#limits, { network: key, pair }, this.#turns);
   }
 
   /** As {@linkcode Guesser.isBlocked}, of {@linkcode of}. */
@@ -33,8 +34,13 @@ export class Attempts {
   }
 
   /** As {@linkcode Guesser.begin}, of {@linkcode of}. */
-  begin(client: string, user: string): Guess | "blocked" | "busy" {
-    return this.of(client, user).begin();
+  begin(client: string, user: string, question?: Question): Guess | "blocked" | "busy" {
+    return this.of(client, user).begin(question);
+  }
+
+  /** @param parts What is asked and of whom, the password included. */
+  questionOf(...parts: readonly Uint8Array[]): Question {
+    return this.#limits.fingerprintOf(parts);
   }
 
   #networkOf(client: string): CountedNetwork {
@@ -51,14 +57,20 @@ export class Attempts {
   }
 }
 
+/** Tells whether two guesses are the same; see {@linkcode Attempts.questionOf}. */
+export type Question = string;
+
 /** Somebody who may guess, or has to wait. */
 export class Guesser {
   readonly #limits: Limits;
   readonly #keys: Keys;
+  /** By who asks what. */
+  readonly #turns: Map<string, Turn>;
 
-  constructor(limits: Limits, keys: Keys) {
+  constructor(limits: Limits, keys: Keys, turns: Map<string, Turn>) {
     this.#limits = limits;
     this.#keys = keys;
+    this.#turns = turns;
   }
 
   /**
@@ -74,9 +86,24 @@ export class Guesser {
   /**
    * Begins a guess. It counts while it is under way, so that many at once get no more answers than one after the other.
    *
+   * @param question As long as nobody has failed, those who ask the same at once learn no more than one of them, and count
+   *   as one. By default it is like no other.
    * @returns `blocked` when too many have failed, `busy` when some that are under way may turn out to be too many.
    */
-  begin(): Guess | "blocked" | "busy" {
+  begin(question: Question | null = null): Guess | "blocked" | "busy" {
+    const { fading } = this.#limits;
+    const { pair } = this.#keys;
+    const name = question && `${pair.join()} ${question}`;
+    const same = name === null ? undefined : this.#turns.get(name);
+    const isOpen = same !== undefined && !same.hasFailed && fading.count(pair, USER) === 0;
+    if (isOpen) return new Guess(this.#limits, same);
+    const turn = this.#take();
+    if (turn === null) return this.isBlocked() ? "blocked" : "busy";
+    return new Guess(this.#limits, name === null ? turn : this.#open(name, turn));
+  }
+
+  /** `null` if it might be one too many. */
+  #take(): Turn | null {
     const { fading, held } = this.#limits;
     const { pair, network } = this.#keys;
     const leave = [held.hold(pair), held.hold(network)];
@@ -85,46 +112,71 @@ export class Guesser {
     const underWay = { pair: held.count(pair), network: held.count(network) };
     const fits = underWay.pair + fading.count(pair, USER) <= USER.limit &&
       underWay.network + fading.count(network, NETWORK) <= NETWORK.limit;
-    if (fits) return new Guess(this.#limits, { pair, network, end });
+    if (fits) return { keys: this.#keys, guesses: 0, hasFailed: false, end };
     end();
-    return this.isBlocked() ? "blocked" : "busy";
+    return null;
+  }
+
+  /** Lets others join who ask the same. */
+  #open(name: string, turn: Turn): Turn {
+    const opened: Turn = {
+      ...turn,
+      end: () => {
+        if (this.#turns.get(name) === opened) this.#turns.delete(name);
+        turn.end();
+      },
+    };
+    this.#turns.set(name, opened);
+    return opened;
   }
 }
 
 /** One that is under way. Whatever it comes to first is what counts. */
 export class Guess {
   readonly #limits: Limits;
-  readonly #keys: Keys;
-  #end: (() => void) | null;
+  readonly #turn: Turn;
+  #isSettled = false;
 
-  constructor(limits: Limits, { end, ...keys }: Keys & { readonly end: () => void }) {
+  constructor(limits: Limits, turn: Turn) {
     this.#limits = limits;
-    this.#keys = keys;
-    this.#end = end;
+    this.#turn = turn;
+    turn.guesses++;
   }
 
   /** Counts a wrong password. @returns How long to keep the answer back, in milliseconds. */
   fail(): number {
-    if (this.#end === null) return 0;
-    const { pair, network } = this.#keys;
+    if (this.#isSettled) return 0;
+    const { keys: { pair, network }, hasFailed } = this.#turn;
     const { fading } = this.#limits;
-    fading.add(network, NETWORK);
-    const failures = fading.add(pair, USER);
+    this.#turn.hasFailed = true;
+    if (!hasFailed) fading.add(network, NETWORK);
+    const failures = hasFailed ? fading.count(pair, USER) : fading.add(pair, USER);
     this.withdraw();
-    return Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), LAST_DELAY_MS);
+    return Math.min(FIRST_DELAY_MS * 2 ** Math.max(failures - 1, 0), LAST_DELAY_MS);
   }
 
   /** A right password: whoever has it was not guessing. */
   succeed(): void {
-    if (this.#end !== null) this.#limits.fading.clear(this.#keys.pair);
+    if (!this.#isSettled) this.#limits.fading.clear(this.#turn.keys.pair);
     this.withdraw();
   }
 
   /** Nobody has said whether it was right, nor will. */
   withdraw(): void {
-    this.#end?.();
-    this.#end = null;
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    if (--this.#turn.guesses === 0) this.#turn.end();
   }
+}
+
+/** One password that is tried, however many ask for it at once. */
+interface Turn {
+  readonly keys: Keys;
+  guesses: number;
+  /** It is wrong, and counted as such. */
+  hasFailed: boolean;
+  /** Counts it as under way no more. */
+  readonly end: () => void;
 }
 
 /** What is counted of a guess. */

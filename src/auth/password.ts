@@ -23,8 +23,8 @@ export interface PasswordOptions {
   readonly user: string;
   /** The user of the StartupMessage that went to the backend. */
   readonly backendUser: string;
-  /** Called when the password is there; throws if this client may not guess any more. */
-  readonly beginGuess: () => Promise<Guess>;
+  /** Called with the password when it is there; throws if this client may not guess any more. */
+  readonly beginGuess: (password: Uint8Array) => Promise<Guess>;
   readonly leg: BackendLeg;
 }
 
@@ -48,7 +48,9 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
   client.write(encodeAuthentication({ kind: "cleartext_password" }));
   const password = decodePasswordMessage(await readClient(parties, MAX_PASSWORD_BYTES));
   try {
-    await options.beginGuess();
+    await options.beginGuess(password);
+    // Who leaves now has guessed all the same, and only the backend knows whether it was wrong.
+    parties.backend.finish();
     if (password.length === 0) throw wrongPassword(options.user, { why: "the password is empty" });
     const backend = await logIn(parties, request, { ...options, password });
     parties.backend.putAhead(ok);

@@ -14,6 +14,8 @@ export interface Peer {
    * @throws The reason of the stage's signal.
    */
   read(limitBytes: number): Promise<Message | null>;
+  /** Lets this side finish: from now on its messages are read also when the other one has left. */
+  finish(): void;
   /** What this side has said that nobody has read: after `null` or an error of {@linkcode read}, or at the end. */
   takeUnread(): Uint8Array;
   write(bytes: Uint8Array): void;

@@ -74,6 +74,7 @@ class SocketPeer implements Peer {
   #chunk: Uint8Array | null = null;
   readonly #buffer = new ByteBuffer(Infinity);
   #ahead: readonly Uint8Array[] = [];
+  #mayFinish = false;
 
   constructor(socket: Socket, surroundings: Surroundings) {
     this.#socket = socket;
@@ -99,11 +100,16 @@ class SocketPeer implements Peer {
       signal.throwIfAborted();
       const message = this.#next(limitBytes);
       if (message !== null) return message;
-      if (this.#socket.readableEnded || this.hasLeft || other().hasLeft) return null;
+      if (this.#socket.readableEnded || this.hasLeft) return null;
+      if (other().hasLeft && !this.#mayFinish) return null;
       if (endsOutOfTurn && other().hasUnread) return null;
       if (this.#socket.isPaused()) this.#socket.resume();
       await change();
     }
+  }
+
+  finish(): void {
+    this.#mayFinish = true;
   }
 
   takeUnread(): Uint8Array {

@@ -1,6 +1,6 @@
 /** Passwords as guesses, where the login is ours: who may not make one, and what each of them comes to. */
 
-import type { Guess, Guesser } from "../auth/attempts.ts";
+import type { Guess, Guesser, Question } from "../auth/attempts.ts";
 import type { Parties } from "../auth/peer.ts";
 import { wrongPassword } from "../auth/wrong_password.ts";
 import { type CloseReason, StageError } from "../errors.ts";
@@ -11,6 +11,12 @@ export interface Guessing {
   readonly parties: Parties;
   /** Ends every wait. */
   readonly signal: AbortSignal;
+}
+
+/** Options of {@linkcode beginGuess}. */
+export interface GuessOptions extends Guessing {
+  /** As the client has sent it; `null` where it is not known. */
+  readonly password: Uint8Array | null;
 }
 
 /**
@@ -25,19 +31,23 @@ export function refuseGuesser(authorized: Authorized): void {
 }
 
 /**
- * Begins a guess, as soon as it is sure not to be one too many: whoever opens many sessions at once waits for some of
- * them, and is not refused for it.
+ * Begins a guess, as soon as it is sure not to be one too many. Whoever opens many sessions at once with one password
+ * guesses once; whoever tries several waits for some of them, and is not refused for it.
  *
  * @throws {StageError} `auth_limited` if too many wrong passwords have come for this user, or from this network;
  *   `client_closed` if the client does not wait; the signal's reason.
  */
-export async function beginGuess(authorized: Authorized, { parties, signal }: Guessing): Promise<Guess> {
+export async function beginGuess(
+  authorized: Authorized,
+  { parties, signal, password }: GuessOptions,
+): Promise<Guess> {
   const guesser = guesserOf(authorized);
-  for (;;) {
-    const guess = guesser.begin();
+  const question = password && questionOf(authorized, password);
+  for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
+    const guess = guesser.begin(question);
     if (guess === "blocked") throw limited(authorized);
     if (guess !== "busy") return guess;
-    await wait(TURN_MS * (0.5 + Math.random()), signal);
+    await wait(pauseMs * (0.5 + Math.random()), signal);
     if (parties.client.hasLeft) {
       throw new StageError("client_closed", "Client closed the connection while waiting");
     }
@@ -46,7 +56,7 @@ export async function beginGuess(authorized: Authorized, { parties, signal }: Gu
 
 /**
  * Settles a guess whose login has failed, and keeps the answer to a wrong password back. It was one unless the fault is
- * the backend's or ours: of whoever leaves early nobody knows what he wanted to know.
+ * the backend's or ours.
  */
 export async function settleGuess(guess: Guess, error: unknown, signal: AbortSignal): Promise<void> {
   if (!(error instanceof StageError)) return void guess.fail();
@@ -78,6 +88,12 @@ function guessedUser({ packet, login, route }: Authorized): string {
   return mode === "password" && login !== null ? login.user : userOf(packet);
 }
 
+/** The same password may be right for one backend or database, and wrong for another. */
+function questionOf({ route, backendRoute, login }: Authorized, password: Uint8Array): Question {
+  const backend = new TextEncoder().encode(backendRoute.config.name);
+  return route.logins.attempts.questionOf(backend, login?.bytes ?? EMPTY, password);
+}
+
 function limited({ packet }: Authorized): StageError {
   const why = "too many wrong passwords came before, expected a pause";
   return wrongPassword(userOf(packet), { reason: "auth_limited", why });
@@ -102,6 +118,7 @@ const guessers = new WeakMap<Authorized, Guesser>();
 
 /** The login has ended before anybody could say whether the password was right. */
 const UNDECIDED: ReadonlySet<CloseReason> = new Set([
+  "app_failed",
   "auth_timeout",
   "backend_error",
   "backend_login_failed",
@@ -111,4 +128,9 @@ const UNDECIDED: ReadonlySet<CloseReason> = new Set([
 ]);
 
 // A login takes some milliseconds; at random, so that those who wait do not get in each other's way again and again.
-const TURN_MS = 10;
+const FIRST_PAUSE_MS = 10;
+
+// Thousands who wait must not keep the machine busy with asking.
+const LAST_PAUSE_MS = 200;
+
+const EMPTY = new Uint8Array(0);

@@ -5,6 +5,7 @@ import type { BackendLeg } from "../auth/backend_login.ts";
 import { passWithPassword } from "../auth/password.ts";
 import { type LoginBinding, passWithScram } from "../auth/scram.ts";
 import { verifierOf } from "../auth/verifiers.ts";
+import { StageError } from "../errors.ts";
 import { endPointHash } from "../tls/end_point_hash.ts";
 import type { Authorized } from "./authorize.ts";
 import type { Backend } from "./connect_backend.ts";
@@ -22,12 +23,14 @@ export async function logIn(
   backend: Backend,
   options: LoginOptions,
 ): Promise<LoginBinding> {
-  const { signal } = options;
+  const { signal, parties } = options;
   let guess = null as Guess | null;
-  const begin = async () => guess = await beginGuess(authorized, options);
+  const begin = async (password: Uint8Array | null = null) =>
+    guess = await beginGuess(authorized, { parties, signal, password });
   try {
     const binding = await pass(authorized, backend, { ...options, beginGuess: begin });
     guess?.succeed();
+    if (parties.client.hasLeft) throw clientClosed();
     return binding;
   } catch (error) {
     if (guess !== null) {
@@ -42,7 +45,9 @@ export async function logIn(
 async function pass(
   authorized: Authorized,
   backend: Backend,
-  { user: backendUser, parties, beginGuess }: LoginOptions & { readonly beginGuess: () => Promise<Guess> },
+  { user: backendUser, parties, beginGuess }: LoginOptions & {
+    readonly beginGuess: (password?: Uint8Array) => Promise<Guess>;
+  },
 ): Promise<LoginBinding> {
   const { packet, tls, route: { config, logins } } = authorized;
   const user = userOf(packet);
@@ -57,6 +62,10 @@ async function pass(
   const leaf = leafOf(authorized);
   const known = verifierOf(user, users, mock);
   return await passWithScram(parties, { ...common, known, endPointHash: leaf && endPointHash(leaf) });
+}
+
+function clientClosed(): StageError {
+  return new StageError("client_closed", "Client closed the connection while the backend answered");
 }
 
 /** The certificate the client saw; `null` in clear. */

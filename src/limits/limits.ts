@@ -1,5 +1,6 @@
 /** What all isolates of the process count together, by client network. */
 
+import { createHash } from "node:crypto";
 import { FadingCounts, fadingMemory } from "./fading_counts.ts";
 import { forgetHeld, HeldCounts, heldMemory } from "./held_counts.ts";
 import { type Key, makeKey } from "./keys.ts";
@@ -56,6 +57,13 @@ export class Limits {
   /** The key of what these words name together. */
   keyOf(...parts: readonly string[]): Key {
     return makeKey(this.#secret, parts);
+  }
+
+  /** Tells whether two are the same, and nothing else of them to who does not know the process's secret. */
+  fingerprintOf(parts: readonly Uint8Array[]): string {
+    const hash = createHash("sha256").update(this.#secret);
+    for (const part of parts) hash.update(`${part.length} `).update(part);
+    return hash.digest("base64");
   }
 
   /** This isolate's part of a number that all have together; at least 1. */

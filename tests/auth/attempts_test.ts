@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Attempts, Guess } from "../../src/auth/attempts.ts";
 import { giveBackHeld, Limits, sharedLimits } from "../../src/limits/limits.ts";
+import { bytesOf } from "../wire/bytes.ts";
 import { inWorkers } from "../limits/workers.ts";
 
 const OFFICE = "192.0.2.1:51514";
@@ -52,6 +53,55 @@ Deno.test("Attempts counts guesses under way, and lets no more begin than may fa
   const another = begin(OFFICE, "alice");
   for (const guess of [...guesses.slice(1), another]) guess.fail();
   assert.equal(attempts.begin(OFFICE, "alice"), "blocked");
+});
+
+Deno.test("Attempts takes many at once who ask the same for one, as long as nobody has failed", () => {
+  const { attempts, fail } = make();
+  const question = (password: string) => attempts.questionOf(bytesOf("orders"), bytesOf(password));
+  const begin = (password: string) => attempts.begin(OFFICE, "alice", question(password));
+  const same = Array.from({ length: 100 }, () => begin("secret") as Guess);
+  const others = Array.from({ length: 9 }, (_, i) => begin(`guess ${i}`) as Guess);
+  assert.ok([...same, ...others].every((guess) => guess instanceof Guess));
+  assert.deepEqual([begin("another"), attempts.begin(OFFICE, "alice")], ["busy", "busy"]);
+  assert.notEqual(begin("secret"), "busy");
+  assert.notEqual(attempts.begin("192.0.2.2:1", "alice", question("guess 0")), others[0]);
+  for (const guess of others) guess.withdraw();
+  fail(OFFICE, "alice");
+  const own = Array.from({ length: 8 }, () => begin("secret"));
+  assert.ok(own.every((guess) => guess instanceof Guess));
+  assert.equal(begin("secret"), "busy", "somebody has failed, so each counts");
+});
+
+Deno.test("Attempts counts a wrong password once, however many ask for it at once, and keeps all answers back", () => {
+  const { attempts } = make();
+  const question = attempts.questionOf(bytesOf("wrong"));
+  const guesses = Array.from({ length: 30 }, () => attempts.begin(OFFICE, "alice", question) as Guess);
+  assert.deepEqual(new Set(guesses.map((guess) => guess.fail())), new Set([50]));
+  const others = Array.from({ length: 9 }, (_, i) => {
+    return attempts.begin(OFFICE, "alice", attempts.questionOf(bytesOf(`guess ${i}`))) as Guess;
+  });
+  assert.equal(attempts.begin(OFFICE, "alice", question), "busy", "one that has failed is no longer joined");
+  for (const guess of others) guess.fail();
+  assert.equal(attempts.begin(OFFICE, "alice", question), "blocked");
+});
+
+Deno.test("Attempts counts a password as under way until the last of those who ask for it has its answer", () => {
+  const { attempts } = make();
+  const begin = (i: number) => attempts.begin(OFFICE, "alice", attempts.questionOf(bytesOf(String(i))));
+  const first = [begin(0), begin(0)] as Guess[];
+  for (let i = 1; i < 10; i++) assert.ok(begin(i) instanceof Guess);
+  for (const guess of [first[0]!, first[0]!]) guess.withdraw();
+  assert.equal(begin(10), "busy");
+  first[1]!.succeed();
+  assert.ok(begin(10) instanceof Guess);
+});
+
+Deno.test("Attempts.questionOf() runs no parts together", () => {
+  const { attempts } = make();
+  const of = (...parts: string[]) => attempts.questionOf(...parts.map((part) => bytesOf(part)));
+  const questions = [of("a", "b"), of("ab"), of("a", "b", ""), of("a1 b"), of("b", "a")];
+  assert.equal(new Set(questions).size, questions.length);
+  assert.equal(of("a", "b"), questions[0]);
 });
 
 Deno.test("Attempts of a network's many users under way at once are no more than may fail", () => {

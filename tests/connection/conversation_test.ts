@@ -55,6 +55,20 @@ Deno.test("A client that has said more and ended its direction has not left befo
   assert.equal(await conversation.backend.read(100), null);
 });
 
+Deno.test("A side that may finish is read to its end when the other one has left", async () => {
+  await using talk = await startConversation();
+  const { conversation, client, backend } = talk;
+  client.peer.end();
+  await until(() => conversation.client.hasLeft, "the client to leave");
+  assert.equal(await conversation.backend.read(100), null);
+  conversation.backend.finish();
+  const answer = conversation.backend.read(100);
+  await backend.peer.send(FIRST);
+  assert.deepEqual((await answer)?.body, bytesOf("first"));
+  backend.peer.end();
+  assert.equal(await conversation.backend.read(100), null);
+});
+
 Deno.test("A side that ends inside a message has left, and what there is of it can be passed on", async () => {
   await using talk = await startConversation();
   const { conversation, backend } = talk;

@@ -137,7 +137,7 @@ function guesses(proxy: TestProxy, userOf: (i: number) => string): Promise<strin
     await using client = await connectRawTls(proxy.ports[0]!);
     await client.send(startupOf(userOf(i)));
     await readAuthentication(client);
-    await client.send(encodePasswordMessage(bytesOf("guess")));
+    await client.send(encodePasswordMessage(bytesOf(`guess ${i}`)));
     return (await readRefusal(client)).message;
   });
 }

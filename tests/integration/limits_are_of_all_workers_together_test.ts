@@ -9,7 +9,12 @@ import { grantTls, readPacket, startFakeBackend, WELCOME } from "../support/fake
 import { PeerStream } from "../support/peer_stream.ts";
 import { startTlsPostgres } from "../support/postgres.ts";
 import { listenerKeys, type RouteTables } from "../support/proxy.ts";
-import { type ProxyProcess, startMortalProxy, startProxyProcess } from "../support/proxy_process.ts";
+import {
+  type LogLine,
+  type ProxyProcess,
+  startMortalProxy,
+  startProxyProcess,
+} from "../support/proxy_process.ts";
 import { connectRaw, connectRawTls } from "../support/raw_client.ts";
 import { formatVerifier, makeVerifier, userlistOf } from "../support/scram.ts";
 import { logIn, readAuthentication, readRefusal, readSuccess, startupOf } from "../support/scram_client.ts";
@@ -29,7 +34,7 @@ Deno.test("wrong passwords sent all at once get ten answers, in password mode", 
   });
   await using proxy = await startProxyProcess({}, passwordRoute(backend.port));
   const start = performance.now();
-  await Promise.all(Array.from({ length: MANY }, () => guess(proxy)));
+  await Promise.all(Array.from({ length: MANY }, (_, i) => guess(proxy, `guess ${i}`)));
   const allowed = 10 + (performance.now() - start) / 6_000;
   assert.ok(answers >= 10 && answers <= allowed, `${answers} of ${MANY} guesses came to the backend`);
   const reasons = (await proxy.waitFor("authentication.failed", MANY)).map(({ reason }) => reason);
@@ -78,6 +83,53 @@ Deno.test("right passwords sent all at once are all right, in both modes", async
   }));
 });
 
+Deno.test("a pool that opens its sessions at once with one password waits for none of them, in password mode", async () => {
+  const asked = Promise.withResolvers<void>();
+  let waiting = 0;
+  await using backend = await startAsking(async (peer) => {
+    if (++waiting === MANY) asked.resolve();
+    // Whoever had to wait for another one's answer would wait forever.
+    await asked.promise;
+    await peer.send(WELCOME);
+  });
+  await using proxy = await startProxyProcess({}, passwordRoute(backend.port));
+  await Promise.all(Array.from({ length: MANY }, async () => {
+    await using client = await connectRawTls(proxy.port("route0"));
+    await sendPassword(client, "secret");
+    assert.deepEqual(await client.read(WELCOME.length), WELCOME);
+  }));
+});
+
+Deno.test("clients that leave before a slow backend has answered count as what it says then", async () => {
+  let isRight = true;
+  const answers: (() => void)[] = [];
+  await using backend = await startAsking(async (peer) => {
+    const answer = isRight ? () => peer.send(WELCOME) : () => refuse(peer);
+    await new Promise<void>((resolve) => answers.push(resolve));
+    await answer();
+    peer.end();
+  });
+  await using proxy = await startProxyProcess({}, passwordRoute(backend.port));
+  const leave = async (password: string, count: number) => {
+    for (let i = 0; i < count; i++) {
+      await using client = await connectRawTls(proxy.port("route0"));
+      await sendPassword(client, `${password} ${i}`);
+      await until(() => answers.length === i + 1, "the password to be with the backend");
+    }
+    for (const answer of answers.splice(0)) answer();
+    await proxy.waitFor("connection.closed", closed += count);
+  };
+  let closed = 0;
+  await leave("right", 10);
+  isRight = false;
+  await leave("wrong", 10);
+  await using client = await connectRawTls(proxy.port("route0"));
+  await client.send(startupOf("alice"));
+  assert.equal((await readRefusal(client)).sqlstate, "28P01");
+  const [{ reason }] = (await proxy.waitFor("connection.closed", closed + 1)).slice(-1) as [LogLine];
+  assert.equal(reason, "auth_limited");
+});
+
 Deno.test("what a worker that has ended was asked is not held against the next clients", async () => {
   let isSilent = true;
   const held = new Set<PeerStream>();
@@ -90,7 +142,7 @@ Deno.test("what a worker that has ended was asked is not held against the next c
   await using stack = new AsyncDisposableStack();
   for (let i = 0; i < MANY; i++) {
     const client = stack.use(await connectRawTls(proxy.port("route0")));
-    await sendPassword(client, "guess");
+    await sendPassword(client, `guess ${i}`);
   }
   await until(() => held.size === 10, "ten of them to be under way");
   isSilent = false;
@@ -164,13 +216,13 @@ async function refuse(peer: PeerStream): Promise<void> {
   peer.end();
 }
 
-async function guess(proxy: ProxyProcess): Promise<void> {
+async function guess(proxy: ProxyProcess, password: string): Promise<void> {
   await using client = await connectRawTls(proxy.port("route0"));
   await client.send(startupOf("alice"));
   // Later ones are turned away before they are asked.
   const asked = await readAuthentication(client).catch(() => null);
   if (asked === null) return;
-  await client.send(encodePasswordMessage(bytesOf("guess")));
+  await client.send(encodePasswordMessage(bytesOf(password)));
   assert.equal((await readRefusal(client)).sqlstate, "28P01");
 }
 
