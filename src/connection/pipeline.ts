@@ -60,10 +60,16 @@ async function admit(accepted: Accepted, progress: Progress): Promise<Started> {
   const { startupTimeoutMs } = accepted.endpoint.common;
   const late = `No StartupMessage within ${startupTimeoutMs} ms (startup_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(startupTimeoutMs, "startup_timeout", late));
+  const { startups } = accepted.endpoint;
   let leave = () => {};
   try {
-    leave = await accepted.endpoint.startups.enter(accepted.client, deadline);
+    leave = await startups.enter(accepted.client, deadline);
     const announced = progress.announced(await readProxyHeader(accepted, deadline.signal));
+    if (announced.proxy !== null) {
+      // From here on it is the client's place: of all who come through one load balancer none must starve the others.
+      leave();
+      leave = await startups.enter(announced.client, deadline);
+    }
     const negotiated = progress.negotiated(await negotiate(announced, deadline.signal));
     const routed = progress.routed(await chooseRoute(negotiated, deadline.signal));
     const secured = progress.secured(await handshake(routed, deadline.signal));

@@ -153,6 +153,23 @@ Deno.test("behind a load balancer the server name still chooses the route", asyn
   assert.deepEqual([line!.route, line!.client], ["named", "203.0.113.9:51514"]);
 });
 
+Deno.test("silent clients behind a load balancer give way to those of another network behind it", async () => {
+  await using backend = await startCountingBackend();
+  await using proxy = await startBehindBalancer(backend.backend, { startup_timeout: "60s" });
+  await using stack = new AsyncDisposableStack();
+  const come = async (host: string) => {
+    const raw = stack.use(await connectRaw(proxy.ports[0]!));
+    await raw.send(bytesOf(`PROXY TCP4 ${host} 10.0.0.1 51514 6432\r\n`, SSL_REQUEST));
+    return raw;
+  };
+  // Twice 512 and some, so that in the order of coming another one would have to wait for two of their turns.
+  for (let i = 0; i < 1_100; i++) await come("192.0.2.1");
+  const other = await come("198.51.100.1");
+  assert.deepEqual(await other.read(1), bytesOf("S"));
+  const gone = proxy.events.filter(isEvent("connection.closed")).length;
+  assert.ok(gone <= 512, `${gone} had to give way before it came in`);
+});
+
 function startBehindBalancer(
   backend: Record<string, unknown>,
   more: Record<string, unknown> = {},
