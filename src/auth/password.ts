@@ -63,9 +63,9 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
   }
 }
 
-/** PgBouncer's word for a wrong password is that of a protocol violation, and only its text says more. */
+/** PgBouncer's word for a wrong password is a protocol violation, Pgpool-II's an internal error: only the text says more. */
 function isForPassword({ fields: { sqlstate, message } }: BackendRefusal): boolean {
-  return sqlstate.startsWith("28") || (sqlstate === "08P01" && message.includes("authentication failed"));
+  return sqlstate.startsWith("28") || message.includes("authentication failed");
 }
 
 type Answerable = AuthenticationRequest & { readonly kind: "sasl" | "md5_password" };

@@ -90,14 +90,14 @@ Deno.test("In password mode guesses count for the user at the backend, by whatev
   }
 });
 
-Deno.test("In password mode a refusal in the words of PgBouncer is a wrong password, and another one is not", async () => {
-  for (
-    const [message, isGuess] of [["SASL authentication failed", true], [
-      "the database system is shutting down",
-      false,
-    ]] as const
-  ) {
-    await using backend = await startRefusing("08P01", message);
+Deno.test("In password mode a refusal in the words of PgBouncer or Pgpool-II is a wrong password, and another one is not", async () => {
+  const refusals = [
+    ["08P01", "SASL authentication failed", true],
+    ["XX000", "md5 authentication failed", true],
+    ["08P01", "the database system is shutting down", false],
+  ] as const;
+  for (const [sqlstate, message, isGuess] of refusals) {
+    await using backend = await startRefusing(sqlstate, message);
     const address = { address: `127.0.0.1:${backend.port}`, root_ca: ca.certPem };
     const route = { listener: listenerKeys(leaf), backend: address, auth: { mode: "password" } };
     await using proxy = await startTestProxy(route);
