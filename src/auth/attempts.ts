@@ -91,15 +91,17 @@ export class Guesser {
    * @returns `blocked` when too many have failed, `busy` when some that are under way may turn out to be too many.
    */
   begin(question: Question | null = null): Guess | "blocked" | "busy" {
-    const { fading } = this.#limits;
     const { pair } = this.#keys;
-    const name = question && `${pair.join()} ${question}`;
-    const same = name === null ? undefined : this.#turns.get(name);
-    const isOpen = same !== undefined && !same.hasFailed && fading.count(pair, USER) === 0;
-    if (isOpen) return new Guess(this.#limits, same);
     const turn = this.#take();
     if (turn === null) return this.isBlocked() ? "blocked" : "busy";
-    return new Guess(this.#limits, name === null ? turn : this.#open(name, turn));
+    if (question === null) return new Guess(this.#limits, turn);
+    const name = `${pair.join()} ${question}`;
+    const same = this.#turns.get(name);
+    const isOpen = same !== undefined && !same.hasFailed && this.#limits.fading.count(pair, USER) === 0;
+    if (!isOpen) return new Guess(this.#limits, this.#open(name, turn));
+    // Only now: that a guess is like one under way is an answer, too, and only who may guess gets one.
+    turn.end();
+    return new Guess(this.#limits, same);
   }
 
   /** `null` if it might be one too many. */
