@@ -6,6 +6,7 @@
 import type { Key } from "../limits/keys.ts";
 import type { Limits } from "../limits/limits.ts";
 import { networkOf } from "../limits/network.ts";
+import { Guess, type Keys, NETWORK, type Turn, USER } from "./guess.ts";
 
 /** Those of one route. */
 export class Attempts {
@@ -133,61 +134,6 @@ export class Guesser {
   }
 }
 
-/** One that is under way. Whatever it comes to first is what counts. */
-export class Guess {
-  readonly #limits: Limits;
-  readonly #turn: Turn;
-  #isSettled = false;
-
-  constructor(limits: Limits, turn: Turn) {
-    this.#limits = limits;
-    this.#turn = turn;
-    turn.guesses++;
-  }
-
-  /** Counts a wrong password. @returns How long to keep the answer back, in milliseconds. */
-  fail(): number {
-    if (this.#isSettled) return 0;
-    const { keys: { pair, network }, hasFailed } = this.#turn;
-    const { fading } = this.#limits;
-    this.#turn.hasFailed = true;
-    if (!hasFailed) fading.add(network, NETWORK);
-    const failures = hasFailed ? fading.count(pair, USER) : fading.add(pair, USER);
-    this.withdraw();
-    return Math.min(FIRST_DELAY_MS * 2 ** Math.max(failures - 1, 0), LAST_DELAY_MS);
-  }
-
-  /** A right password: whoever has it was not guessing. */
-  succeed(): void {
-    if (!this.#isSettled) this.#limits.fading.clear(this.#turn.keys.pair);
-    this.withdraw();
-  }
-
-  /** Nobody has said whether it was right, nor will. */
-  withdraw(): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    if (--this.#turn.guesses === 0) this.#turn.end();
-  }
-}
-
-/** One password that is tried, however many ask for it at once. */
-interface Turn {
-  readonly keys: Keys;
-  guesses: number;
-  /** It is wrong, and counted as such. */
-  hasFailed: boolean;
-  /** Counts it as under way no more. */
-  readonly end: () => void;
-}
-
-/** What is counted of a guess. */
-interface Keys {
-  readonly network: Key;
-  /** The network and the user together. */
-  readonly pair: Key;
-}
-
 interface CountedNetwork {
   readonly network: string;
   readonly key: Key;
@@ -203,15 +149,5 @@ function nameOf(user: string): string {
 
 const SHORT_ASCII = /^[ -~]{0,63}$/;
 
-/** Ten wrong passwords for a user at once, then one every six seconds. */
-const USER = { limit: 10, unitMs: 6_000 };
-
-/** A hundred from a network at once, then one every 0.6 s: many people may share it. */
-const NETWORK = { limit: 100, unitMs: 600 };
-
 /** Some 100 kB. Whoever has more addresses makes others' be looked up again, and nothing else. */
 const MAX_NETWORKS = 500;
-
-/** A typing mistake costs nothing one would notice. */
-const FIRST_DELAY_MS = 50;
-const LAST_DELAY_MS = 2_000;

@@ -11,8 +11,8 @@ import { decodeSaslInitialResponse, decodeSaslResponse } from "../wire/password_
 import { type ScramProven, ScramServer } from "../wire/scram_server.ts";
 import type { ScramVerifier } from "../wire/scram.ts";
 import type { ServerFirst } from "../wire/scram_messages.ts";
-import type { Guess } from "./attempts.ts";
 import { type BackendLeg, logInWithScram, requireScram } from "./backend_login.ts";
+import type { Guess } from "./guess.ts";
 import { makeNonce, sha256 } from "./hashing.ts";
 import type { Parties } from "./peer.ts";
 import { BackendRefusal, readClient, readRequest, unanswered } from "./requests.ts";

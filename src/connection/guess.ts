@@ -1,6 +1,7 @@
 /** Passwords as guesses, where the login is ours: who may not make one, and what each of them comes to. */
 
-import type { Guess, Guesser, Question } from "../auth/attempts.ts";
+import type { Guesser, Question } from "../auth/attempts.ts";
+import type { Guess } from "../auth/guess.ts";
 import type { Parties } from "../auth/peer.ts";
 import { wrongPassword } from "../auth/wrong_password.ts";
 import { type CloseReason, StageError } from "../errors.ts";

@@ -1,7 +1,7 @@
 /** The two modes in which pgtls itself logs the client in, with what each needs to know of the connection. */
 
-import type { Guess } from "../auth/attempts.ts";
 import type { BackendLeg } from "../auth/backend_login.ts";
+import type { Guess } from "../auth/guess.ts";
 import { passWithPassword } from "../auth/password.ts";
 import { type LoginBinding, passWithScram } from "../auth/scram.ts";
 import { verifierOf } from "../auth/verifiers.ts";

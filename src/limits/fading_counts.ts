@@ -73,7 +73,8 @@ export class FadingCounts {
     if (lowest === 0) return;
     cells.forEach((cell, row) => {
       const time = times[row]!;
-      if (aheadOf(time, now) === lowest) Atomics.compareExchange(this.#cells, cell, time, BigInt(now));
+      // In 1970, so that a clock that is set back does not bring it again.
+      if (aheadOf(time, now) === lowest) Atomics.compareExchange(this.#cells, cell, time, 0n);
     });
   }
 

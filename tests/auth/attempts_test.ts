@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Attempts, Guess } from "../../src/auth/attempts.ts";
+import { Attempts } from "../../src/auth/attempts.ts";
+import { Guess } from "../../src/auth/guess.ts";
 import { giveBackHeld, Limits, sharedLimits } from "../../src/limits/limits.ts";
 import { bytesOf } from "../wire/bytes.ts";
 import { inWorkers } from "../limits/workers.ts";

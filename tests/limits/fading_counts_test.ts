@@ -76,6 +76,14 @@ Deno.test("FadingCounts of a clock that is set forth or back by an hour is over,
   }
 });
 
+Deno.test("FadingCounts that were cleared are so on a clock that is set back, too", () => {
+  const { counts, pass } = make();
+  counts.add(keyOf("alice"), SECOND);
+  counts.clear(keyOf("alice"));
+  pass(-60_000);
+  assert.equal(counts.count(keyOf("alice"), SECOND), 0);
+});
+
 Deno.test("FadingCounts counts nobody who has done nothing, whatever time it is", () => {
   for (const bits of [31, 32, 33, 40]) {
     for (const ms of [-119_999, -60_000, -1, 0, 1, 60_000]) {
