@@ -82,9 +82,10 @@ async function logIn(
   { password, backendUser, leg }: PasswordOptions & { readonly password: Uint8Array },
 ): Promise<boolean> {
   if (request.kind === "sasl") {
+    const prepared = await preparePassword(password);
     const keysFor = (challenge: ServerFirst) => {
       requireSensible(challenge);
-      return deriveKeys(preparePassword(password), challenge);
+      return deriveKeys(prepared, challenge);
     };
     return await logInWithScram(parties, { offer: request, leg, keysFor });
   }
