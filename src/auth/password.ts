@@ -87,7 +87,12 @@ async function logIn(
       requireSensible(challenge);
       return deriveKeys(prepared, challenge);
     };
-    return await logInWithScram(parties, { offer: request, leg, keysFor });
+    try {
+      return await logInWithScram(parties, { offer: request, leg, keysFor });
+    } finally {
+      // Where it is not the password itself it is a copy, which nobody else wipes.
+      prepared.fill(0);
+    }
   }
   parties.backend.write(encodePasswordMessage(md5Answer(password, backendUser, request.salt)));
   const last = await readRequest(parties, { isFirst: false });

@@ -139,8 +139,9 @@ interface Waiting {
 }
 
 /**
- * Of all isolates together. Each may make us hold 256 KiB (tls/handshake_bound.ts), 128 MB together. A start-up takes three or four round trips,
- * so clients 200 ms away come in at some 600 a second, about what one core can do handshakes of.
+ * Of all isolates together. Each may make us hold 256 KiB (tls/handshake_bound.ts), 128 MB together. A start-up takes
+ * three or four round trips, so clients 200 ms away come in at some 600 a second, about what one core can do handshakes
+ * of.
  */
 export const MAX_STARTUPS = 512;
 
