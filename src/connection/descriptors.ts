@@ -7,9 +7,12 @@ export function sharedDescriptors(isolates: number): SharedArrayBuffer {
   return new SharedArrayBuffer((FIRST_CELL + isolates) * Int32Array.BYTES_PER_ELEMENT);
 }
 
-/** Forgets the connections of an isolate that has died. */
+/** Forgets the connections of an isolate that has died, and what it was trying. */
 export function forgetConnections(memory: SharedArrayBuffer, isolate: number): void {
-  Atomics.store(new Int32Array(memory), FIRST_CELL + isolate, 0);
+  const cells = new Int32Array(memory);
+  Atomics.store(cells, FIRST_CELL + isolate, 0);
+  Atomics.compareExchange(cells, PROVER, FIRST_CELL + isolate, NOBODY);
+  Atomics.notify(cells, PROVER);
 }
 
 /** How many connections all isolates hold. */
@@ -37,8 +40,8 @@ export interface BudgetOptions {
  * cannot be read without `--allow-all`, so it is tried out: a file is opened as often as needed and closed again, in one
  * synchronous go, during which nothing else of this thread can open any. Other threads can, and theirs fail if the limit
  * is met: so several isolates begin with a number that was tried before they were there ({@linkcode proveAtStart}); one
- * tries at a time, and well before it is needed; and when one has met the limit, or turned somebody away because of it,
- * all renew their listeners ({@linkcode renewals}).
+ * tries at a time, well before it is needed, and who needs it meanwhile waits for it; and when one has met the limit, or
+ * turned somebody away because of it, all renew their listeners ({@linkcode renewals}).
  */
 export class DescriptorBudget {
   readonly #file: string;
@@ -76,8 +79,10 @@ export class DescriptorBudget {
 
   /** Whether one connection more fits. */
   admits(): boolean {
-    const needed = (this.#openInAll() + 1) * PER_CONNECTION + this.#reserve;
-    if (this.#isToBeTried(needed)) this.#prove(Math.max(2 * needed, FIRST_GOAL));
+    const needed = this.#needed;
+    while (this.#isToBeTried(needed) && !this.#prove(Math.max(2 * needed, FIRST_GOAL))) {
+      if (needed <= this.#proven || !this.#isTriedByOther()) break;
+    }
     return needed <= this.#proven;
   }
 
@@ -94,7 +99,7 @@ export class DescriptorBudget {
     const wasOut = this.#isOut;
     this.#isOut = this.#cannotOpen();
     if (!wasOut || this.#isOut) return;
-    this.#prove(START_GOAL);
+    this.#prove(Math.max(2 * this.#needed, START_GOAL));
     this.askForRenewal();
   }
 
@@ -107,19 +112,26 @@ export class DescriptorBudget {
     }
   }
 
+  /** Descriptors that one connection more would take, with all others. */
+  get #needed(): number {
+    return (this.#openInAll() + 1) * PER_CONNECTION + this.#reserve;
+  }
+
   /** Descriptors known to be there, in use or free. */
   get #proven(): number {
     return Atomics.load(this.#cells, PROVEN);
   }
 
-  #prove(goal: number): void {
-    if (Atomics.compareExchange(this.#cells, IS_PROVING, 0, 1) !== 0) return;
+  /** @returns Whether it was tried; not while another isolate does. */
+  #prove(goal: number): boolean {
+    if (Atomics.compareExchange(this.#cells, PROVER, NOBODY, this.#own) !== NOBODY) return false;
     // Each connection holds one descriptor at least.
     const open = this.#openInAll();
     const tried: number[] = [];
     try {
       while (open + tried.length < goal) tried.push(openSync(this.#file, "r"));
       Atomics.store(this.#cells, PROVEN, goal);
+      Atomics.store(this.#cells, IS_LIMIT, 0);
     } catch (error) {
       this.#metLimitAt = performance.now();
       Atomics.store(this.#cells, PROVEN, isLimitError(error) ? open + tried.length : UNLIMITED);
@@ -127,15 +139,31 @@ export class DescriptorBudget {
       this.askForRenewal();
     } finally {
       for (const descriptor of tried) closeSync(descriptor);
-      Atomics.store(this.#cells, IS_PROVING, 0);
+      Atomics.store(this.#cells, PROVER, NOBODY);
+      Atomics.notify(this.#cells, PROVER);
     }
+    return true;
   }
 
-  /** While another isolate tries nobody else can, so with others it is done before the last one is needed. */
+  /**
+   * Waits, with the whole thread, until the other isolate that is trying has done so: some milliseconds.
+   *
+   * @returns Whether it has.
+   */
+  #isTriedByOther(): boolean {
+    const prover = Atomics.load(this.#cells, PROVER);
+    return prover === NOBODY || Atomics.wait(this.#cells, PROVER, prover, MAX_WAIT_MS) !== "timed-out";
+  }
+
+  /**
+   * While another isolate tries nobody else can, so with others it is done before the last one is needed. What all have
+   * met is met again now and then: somebody may have raised it (prlimit).
+   */
   #isToBeTried(needed: number): boolean {
     const isAlone = this.#cells.length === FIRST_CELL + 1;
-    if (isAlone) return needed > this.#proven && performance.now() - this.#metLimitAt > PROVE_INTERVAL_MS;
-    return Atomics.load(this.#cells, IS_LIMIT) === 0 && 1.5 * needed > this.#proven;
+    if (!isAlone && Atomics.load(this.#cells, IS_LIMIT) === 0) return 1.5 * needed > this.#proven;
+    const interval = isAlone ? PROVE_INTERVAL_MS : PROVE_AMONG_OTHERS_INTERVAL_MS;
+    return needed > this.#proven && performance.now() - this.#metLimitAt > interval;
   }
 
   #openInAll(): number {
@@ -151,11 +179,14 @@ function isLimitError(error: unknown): boolean {
 }
 
 const PROVEN = 0;
-const IS_PROVING = 1;
+/** The cell of the isolate that is trying, or nobody's. */
+const PROVER = 1;
 /** Whether what is proven is all there is. */
 const IS_LIMIT = 2;
 const RENEWALS = 3;
 const FIRST_CELL = 4;
+
+const NOBODY = 0;
 
 /** The file cannot be opened for another reason: nothing is known. */
 const UNLIMITED = 2 ** 31 - 1;
@@ -176,5 +207,11 @@ const FIRST_GOAL = 256;
 // wait for two doublings, one that tried 4,096 for four, and open the rest. More are tried when they are needed.
 const START_GOAL = 200;
 
+// Far longer than it takes. Whoever is not served after that comes again; nothing may hold a worker up for good.
+const MAX_WAIT_MS = 1_000;
+
 // Short of gate.ts's own interval, so that each of its looks is a fresh one.
 const PROVE_INTERVAL_MS = 50;
+
+// Others may want to open something in those milliseconds.
+const PROVE_AMONG_OTHERS_INTERVAL_MS = 5_000;

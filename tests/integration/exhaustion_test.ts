@@ -8,6 +8,8 @@ import { startPlainPostgres } from "../support/postgres.ts";
 import { psql } from "../support/psql.ts";
 import { connectRaw } from "../support/raw_client.ts";
 import { until } from "../support/closing_lines.ts";
+import type { PeerStream } from "../support/peer_stream.ts";
+import { SSL_REQUEST } from "../wire/bytes.ts";
 
 const ca = makeCa({ name: "CA" });
 const leaf = ca.issue({ name: "localhost", purpose: "server", sans: ["localhost"] });
@@ -35,11 +37,7 @@ Deno.test("a limit of open files that is lowered under the running process kills
   await using postgres = await startPlainPostgres();
   for (const workers of [1, 2]) {
     await t.step(`workers = ${workers}`, async () => {
-      await using files = await configFolder(postgres.port);
-      await Deno.writeTextFile(
-        files.config,
-        `workers = ${workers}\n${await Deno.readTextFile(files.config)}`,
-      );
+      await using files = await configFolder(postgres.port, workers);
       const { command, args } = pgtlsCommand("run", "-c", files.config);
       await using proxy = startProcess(command, args, { env: { NO_COLOR: "1" } });
       const port = await portOf(proxy);
@@ -57,6 +55,35 @@ Deno.test("a limit of open files that is lowered under the running process kills
         async () => (await psql(connection, { args: ["-c", "SELECT 1"] })).stdout === "1\n",
         "a session",
       );
+      await using stack = new AsyncDisposableStack();
+      for (let i = 0; i < 200; i++) {
+        assert.ok(await isServed(stack.use(await connectRaw(port))), `connection ${i}`);
+      }
+      assert.equal((await proxy.stop()).code, 0);
+    });
+  }
+});
+
+Deno.test("a limit of open files that is raised under the running process lets more connections in", async (t) => {
+  await using postgres = await startPlainPostgres();
+  for (const workers of [1, 2]) {
+    await t.step(`workers = ${workers}`, async () => {
+      await using files = await configFolder(postgres.port, workers);
+      const { command, args } = pgtlsCommand("run", "-c", files.config);
+      await using proxy = startProcess(command, args, { env: { NO_COLOR: "1" } });
+      const port = await portOf(proxy);
+      await using stack = new AsyncDisposableStack();
+      await proxy.waitFor(/"event":"server\.started"/);
+      // So many that it tries how many files there are well before it meets the limit.
+      await limitFiles(proxy.pid, 160);
+      for (let i = 0; i < 100; i++) stack.use(await connectRaw(port));
+      await proxy.waitFor(/"event":"connection\.refused"/);
+      await limitFiles(proxy.pid, 1_024);
+      let served = 0;
+      await until(async () => {
+        served = await isServed(stack.use(await connectRaw(port))) ? served + 1 : 0;
+        return served === 100;
+      }, "100 more, one after the other");
       assert.equal((await proxy.stop()).code, 0);
     });
   }
@@ -64,13 +91,13 @@ Deno.test("a limit of open files that is lowered under the running process kills
 
 Deno.test("a log that nobody reads stops neither sessions nor the drain", async () => {
   await using postgres = await startPlainPostgres();
-  await using files = await configFolder(postgres.port);
+  // One isolate: with workers the port is tried out once before it is listened on.
+  await using files = await configFolder(postgres.port, 1);
   const { command, args } = pgtlsCommand("run", "-c", files.config);
   const port = freePort();
   await Deno.writeTextFile(
     files.config,
-    // One isolate: with workers the port is tried out once before it is listened on.
-    `workers = 1\n${(await Deno.readTextFile(files.config)).replace("127.0.0.1:0", `127.0.0.1:${port}`)}`,
+    (await Deno.readTextFile(files.config)).replace("127.0.0.1:0", `127.0.0.1:${port}`),
   );
   const child = new Deno.Command(command, { args, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
   try {
@@ -102,13 +129,24 @@ async function limitFiles(pid: number, limit: number): Promise<void> {
   assert.ok((await new Deno.Command("prlimit", { args }).output()).success);
 }
 
-async function configFolder(backendPort: number) {
+async function isServed(client: PeerStream): Promise<boolean> {
+  try {
+    await client.send(SSL_REQUEST);
+    return (await client.read(1))[0] === "S".charCodeAt(0);
+  } catch {
+    return false;
+  }
+}
+
+async function configFolder(backendPort: number, workers: number | "auto" = "auto") {
   const dir = await Deno.makeTempDir({ prefix: "pgtls-exhaustion-" });
   await writeFiles(dir, { "s.pem": leaf.chainPem, "s.key": leaf.keyPem });
   const config = join(dir, "pgtls.toml");
   await Deno.writeTextFile(
     config,
-    `[[proxy]]
+    `workers = ${JSON.stringify(workers)}
+
+[[proxy]]
 [proxy.listener]
 bind_address = "127.0.0.1:0"
 server_cert = "s.pem"
