@@ -193,7 +193,8 @@ class RelayedSession implements Session, LegOwner {
     if (!isAnswer && this.#tail.isBetweenMessages()) {
       return this.end(new StageError("backend_lost", "Backend closed the connection without a word"));
     }
-    this.#firstToClose ??= "backend_closed";
+    // A client that has said Terminate was first, also where the end of its own stream comes a moment later.
+    this.#firstToClose ??= this.#tail.hasTerminated() ? "client_closed" : "backend_closed";
     // PostgreSQL never half-closes: with the backend gone a silent client has nothing left to wait for.
     this.#quiet.wait(CLOSE_TIMEOUT_MS, () => this.end(null));
     this.#toClient.finish();

@@ -61,16 +61,17 @@ Deno.test("relay() says backend_lost, and that it can be told, when the backend 
   assert.deepEqual([reason, canAnswer], ["backend_lost", true]);
 });
 
-Deno.test("relay() takes the backend's end for an answer once the client has said Terminate", async () => {
+Deno.test("relay() says client_closed once the client has said Terminate, though the backend's end comes first", async () => {
   await using relayed = await startRelay();
   await relayed.backend.send(READY);
   await relayed.client.read(READY.length);
   await relayed.client.send(TERMINATE);
   await relayed.backend.read(TERMINATE.length);
   relayed.backend.end();
+  assert.equal((await relayed.client.readAll()).length, 0);
   relayed.client.end();
-  const { error } = await relayed.session.ended;
-  assert.equal(error, null);
+  const { reason, error } = await relayed.session.ended;
+  assert.deepEqual([reason, error], ["client_closed", null]);
 });
 
 Deno.test("relay() says who was lost by a reset", async () => {
