@@ -1,8 +1,9 @@
 /** `pgtls health`, as a container's probe runs it. */
 import assert from "node:assert/strict";
+import { freePort } from "../../src/demo/ports.ts";
 import { makeCa } from "../support/pki.ts";
 import { pgtls } from "../support/pgtls.ts";
-import { deadPort, startFakeBackend } from "../support/fake_backend.ts";
+import { startFakeBackend } from "../support/fake_backend.ts";
 import { listenerKeys, startAdminProxy } from "../support/proxy.ts";
 import { bytesOf } from "../wire/bytes.ts";
 
@@ -23,7 +24,7 @@ Deno.test("pgtls health --tls needs no client certificate: an answer is an answe
 });
 
 Deno.test("pgtls health ends with 1 where nobody listens, and where it is not HTTP", async () => {
-  const port = await deadPort();
+  const port = freePort();
   const nobody = await pgtls("health", `127.0.0.1:${port}`);
   assert.equal(nobody.code, 1);
   assert.match(nobody.stderr, new RegExp(`^Could not ask "127\\.0\\.0\\.1:${port}": .*ECONNREFUSED`));

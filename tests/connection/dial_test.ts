@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { Deadline } from "../../src/connection/deadline.ts";
 import { connectFirst, dial, takeTurns } from "../../src/connection/dial.ts";
+import { freePort } from "../../src/demo/ports.ts";
 import { describeAddress, formatAddress } from "../../src/connection/socket.ts";
-import { deadPort, startFakeBackend } from "../support/fake_backend.ts";
+import { startFakeBackend } from "../support/fake_backend.ts";
 import { startSilentListener } from "../support/silent_listener.ts";
 
 const FOREVER = new AbortController().signal;
@@ -20,7 +21,7 @@ Deno.test("dial() connects to TCP and tells of the socket before it is connected
 Deno.test("dial() rejects with backend_unreachable when nobody listens", async () => {
   const options = { signal: FOREVER, onSocket: () => {} };
   const unreachable = (message: RegExp) => ({ reason: "backend_unreachable", message });
-  await assert.rejects(dial(tcp(await deadPort()), options), unreachable(/ECONNREFUSED/));
+  await assert.rejects(dial(tcp(freePort()), options), unreachable(/ECONNREFUSED/));
   const socketPath = { kind: "unix", path: "/nonexistent/.s.PGSQL.5432" } as const;
   await assert.rejects(dial(socketPath, options), unreachable(/ENOENT/));
 });
@@ -56,7 +57,7 @@ Deno.test("connectFirst() goes on to the next address as soon as one fails", asy
 });
 
 Deno.test("connectFirst() rejects with every address it tried", async () => {
-  const port = await deadPort();
+  const port = freePort();
   const targets = ["127.0.0.1", "127.0.0.2"].map((host) => ({ host, port }));
   await assert.rejects(connectFirst(targets, { signal: FOREVER, onSocket: () => {} }), {
     reason: "backend_unreachable",
@@ -79,7 +80,7 @@ Deno.test("connectFirst() does not wait for an address that is silent, and leave
 
 Deno.test("connectFirst() does not give a slow address up when a later one has failed", async () => {
   await using silent = await startSilentListener();
-  const dead = { host: "127.0.0.1", port: await deadPort() };
+  const dead = { host: "127.0.0.1", port: freePort() };
   const onSocket = () => {};
   const connecting = connectFirst([silent, dead, dead], { signal: FOREVER, onSocket });
   // The second and third have failed by then; the system repeats its SYN after a second.

@@ -1,10 +1,11 @@
 /** Each way a backend can fail before a session begins: what psql shows, what the log says, and that nothing leaks to it. */
 import assert from "node:assert/strict";
+import { freePort } from "../../src/demo/ports.ts";
 import type { CloseReason } from "../../src/errors.ts";
 import { encodeErrorResponse } from "../../src/wire/error_response.ts";
 import { bytesOf, SSL_REQUEST } from "../wire/bytes.ts";
 import { closingLines } from "../support/closing_lines.ts";
-import { type BackendScript, deadPort, grantTls, startFakeBackend } from "../support/fake_backend.ts";
+import { type BackendScript, grantTls, startFakeBackend } from "../support/fake_backend.ts";
 import { makeCa } from "../support/pki.ts";
 import { psql } from "../support/psql.ts";
 import { isEvent, type TestProxy } from "../support/proxy.ts";
@@ -129,7 +130,7 @@ for (const [name, failing] of Object.entries(FAILING)) {
 }
 
 Deno.test("a backend that nobody listens as is reported to client and log", async () => {
-  await using proxy = await startProxyTo(await deadPort(), "TLS");
+  await using proxy = await startProxyTo(freePort(), "TLS");
   await checkFailure(proxy, {
     reason: "backend_unreachable",
     message: "backend cannot be reached",

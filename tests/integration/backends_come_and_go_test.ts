@@ -1,6 +1,6 @@
 /** A backend that is restarted, killed, silent or flapping: who is connected is told, who comes later is served. */
 import assert from "node:assert/strict";
-import { freeAddress } from "../support/free_port.ts";
+import { freePort } from "../../src/demo/ports.ts";
 import { closingLines, until } from "../support/closing_lines.ts";
 import { type FakeBackend, serve, startFakeBackend } from "../support/fake_backend.ts";
 import { type PgtlsProcess, startPgtlsProcess } from "../support/pgtls_process.ts";
@@ -61,7 +61,7 @@ Deno.test("a backend that does not answer any more costs its own clients connect
 });
 
 Deno.test("a flapping backend: every client is served or told, at once, and nothing is left open", async () => {
-  const port = Number(freeAddress().split(":")[1]);
+  const port = freePort();
   await using pgtls = await startPgtlsProcess([routeTo(port, "clear")]);
   const outcomes: string[] = [];
   const before = pgtls.openFiles();

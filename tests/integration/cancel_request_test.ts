@@ -1,8 +1,9 @@
 /** A CancelRequest reaches the backend byte for byte, over TLS where the route has it, and only from who may send one. */
 import assert from "node:assert/strict";
+import { freePort } from "../../src/demo/ports.ts";
 import { bytesOf, CANCEL_CODE, CANCEL_REQUEST, packetOf } from "../wire/bytes.ts";
 import { eventually, onlyClosingLine, until } from "../support/closing_lines.ts";
-import { deadPort, readPacket, startFakeBackend } from "../support/fake_backend.ts";
+import { readPacket, startFakeBackend } from "../support/fake_backend.ts";
 import { makeCa } from "../support/pki.ts";
 import { type PostgresServer, startPlainPostgres, startTlsPostgres } from "../support/postgres.ts";
 import { startPsql } from "../support/psql.ts";
@@ -106,7 +107,7 @@ Deno.test("an encrypted CancelRequest needs the client certificate that the rout
 });
 
 Deno.test("a CancelRequest for a backend that nobody listens as is closed", async () => {
-  await using proxy = await startProxyTo(await deadPort(), "clear");
+  await using proxy = await startProxyTo(freePort(), "clear");
   await using client = await connectRaw(proxy.ports[0]!);
   await client.send(CANCEL_REQUEST);
   await client.closed();

@@ -1,6 +1,7 @@
 /** What anybody can use up, as a process sees it: its descriptors, and the reader of its log. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { freePort } from "../../src/demo/ports.ts";
 import { pgtlsCommand } from "../support/pgtls.ts";
 import { makeCa, writeFiles } from "../support/pki.ts";
 import { startProcess } from "../support/process.ts";
@@ -171,10 +172,4 @@ async function isListening(port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return listener.addr.port;
 }

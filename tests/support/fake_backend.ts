@@ -40,14 +40,6 @@ export async function startFakeBackend(script: BackendScript, at = 0): Promise<F
   };
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
-export async function deadPort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** Reads SSLRequest, answers `S` and completes the handshake. */
 export async function grantTls(peer: PeerStream, certificate: Leaf): Promise<PeerStream> {
   assert.deepEqual(await peer.read(SSL_REQUEST.length), SSL_REQUEST);

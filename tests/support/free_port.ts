@@ -1,8 +1,7 @@
-/** For several routes on one address, which must be named before it is bound. */
+/** For what must be named before it is bound, and for what nobody may answer. */
+import { freePort } from "../../src/demo/ports.ts";
 
 /** An address of 127.0.0.1 that nobody listens on. */
 export function freeAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
+  return `127.0.0.1:${freePort()}`;
 }
