@@ -18,6 +18,11 @@ export class EarlyIsolates {
     }
   }
 
+  /** How many nobody has taken that are not known to be gone. */
+  get living(): number {
+    return this.#isolates.filter(({ isGone }) => !isGone).length;
+  }
+
   /** Resolves when none of them boots any more. */
   async booted(): Promise<void> {
     await Promise.allSettled(this.#isolates.map(({ ready }) => ready));

@@ -342,11 +342,11 @@ async function settled(admin: FakeAdmin): Promise<void> {
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 600; i++) {
     if (isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error("Waited 30 s in vain");
+  throw new Error("Waited 60 s in vain");
 }
 
 const NOT_READY = {

@@ -75,7 +75,7 @@ function isRunning(pid: number): boolean {
 
 /** Waits for another process to remove `path`. */
 async function untilGone(path: string): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 60_000;
   while (await Deno.stat(path).then(() => true, () => false)) {
     assert.ok(performance.now() < end, `${path} is still there`);
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { until } from "../support/closing_lines.ts";
 import { serve, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import type { PeerStream } from "../support/peer_stream.ts";
-import { startMortalProxy } from "../support/proxy_process.ts";
+import { startImpatientProxy, startMortalProxy } from "../support/proxy_process.ts";
 import { connectRawTls, readError, startupMessage } from "../support/raw_client.ts";
 import { routeTo } from "../support/two_legs.ts";
 
@@ -58,14 +58,14 @@ Deno.test("the worker that takes the place serves what a reload has brought in t
 
 Deno.test("a worker that hangs cannot be replaced: it is reported, the others drain, and pgtls ends with 1", async () => {
   await using backend = await startFakeBackend(serve);
-  await using proxy = await startMortalProxy(routeTo(backend.port, "clear"));
+  await using proxy = await startImpatientProxy(routeTo(backend.port, "clear"));
   await using stack = new AsyncDisposableStack();
   const sessions: PeerStream[] = [];
   for (let i = 0; i < MANY; i++) sessions.push(stack.use(await openSession(proxy.port("route0"))));
   await proxy.waitFor("backend.connected", MANY);
   await proxy.process.write("0 loop");
   const [failed] = await proxy.waitFor("worker.failed");
-  assert.match(String(failed!["detail"]), /It has not answered for 1500 ms/);
+  assert.match(String(failed!["detail"]), /It has not answered for 3000 ms/);
   const [{ error }] = await proxy.waitFor("server.failed") as [{ error: string; event: string }];
   assert.match(error, /Cannot end a worker that hangs, nor take its port from it, expected a restart/);
   assert.equal((await proxy.process.exited).code, 1);

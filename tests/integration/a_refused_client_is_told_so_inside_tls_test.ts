@@ -9,6 +9,7 @@ import type { RejectionCode } from "../../src/errors.ts";
 import { summarizeTls } from "../../src/tls/record.ts";
 import { CLIENT_AUTH, extendedKeyUsage } from "../support/certificate_extensions.ts";
 import { fromNow, issue, makeLeaf, makeRoot } from "../support/chain_builder.ts";
+import { until } from "../support/closing_lines.ts";
 import { startCountingBackend } from "../support/counting_backend.ts";
 import { LET_IN, requiring, startNaiveServer } from "../support/naive_tls.ts";
 import { impostorOf, issueBer, issueOld, leafOf } from "../support/odd_certificates.ts";
@@ -109,6 +110,7 @@ Deno.test("the runtime alone refuses without a reason", async () => {
   await using naive = await startNaiveServer(server, { ...requiring({ certPem: root.pem }), onClientError });
   const { stdout } = await sClient(naive.port, { leaf: selfSigned, starttls: false, until: LET_IN });
   assert.doesNotMatch(stdout, LET_IN);
+  await until(() => failures.length > 0, "the server to hear of it");
   assert.deepEqual(failures, ["socket hang up"], "not a word about certificates");
 });
 

@@ -179,6 +179,8 @@ Deno.test("an app may send the session to the backend of another route, with tha
   );
   const query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
   assert.equal((await psql(await connection(proxy), { args: ["-c", query] })).stdout, "t\n");
+  // A session ends with its backend's process, and that may take until after the next client has been refused.
+  await proxy.closed(1);
   const untrusted = (await connection(proxy)).replace("dbname=demo", "dbname=untrusted");
   assert.match((await psql(untrusted, { args: ["-c", query] })).stderr, /FATAL: {2}backend is not trusted/);
   const missing = (await connection(proxy)).replace("dbname=demo", "dbname=nowhere");

@@ -23,7 +23,7 @@ Deno.test("a drain ends a client in the TLS handshake, one without a StartupMess
   await dialling.send(startupMessage());
   await until(() => backend.accepted === 1, "the backend to be dialled");
 
-  const drained = proxy.drain(1_500);
+  const drained = proxy.drain(4_000);
   assert.equal((await inHandshake.readAll()).length, 0);
   inHandshake.end();
   assert.equal((await readError(secured)).sqlstate, "57P03");
@@ -78,7 +78,7 @@ Deno.test("a drain ends three hundred clients in all stages at once", async () =
   });
   await using proxy = await startProxyTo(backend.port, "clear");
   const clients = await Promise.all(Array.from({ length: 300 }, (_, i) => clientInStage(proxy, i % 3)));
-  assert.equal(await proxy.drain(1_000), 100);
+  assert.equal(await proxy.drain(3_000), 100);
   assert.equal(proxy.connections(), 0);
   const lines = await closingLines(proxy);
   assert.equal(lines.length, 300);

@@ -71,6 +71,7 @@ Deno.test({
   await balancer.send(bytesOf(v2Header({ source: ["192.0.2.9", 7] }), startupMessage()));
   assert.deepEqual(await balancer.read(1), bytesOf("R"));
   balancer.socket.destroy();
+  await proxy.closed(1);
   await using direct = await connectTo("::1", port);
   await direct.send(startupMessage());
   assert.deepEqual(await direct.read(1), bytesOf("R"));

@@ -19,6 +19,7 @@ Deno.test("counters move with traffic, and agree with the closing lines in the e
   await using proxy = await startAdminProxy({}, routeTo(postgres));
   const connection = connectionTo(proxy);
   for (let i = 0; i < 3; i++) assert.equal((await psql(connection, { args: ["-c", "SELECT 1"] })).code, 0);
+  await proxy.closed(3);
 
   await using session = startPsql(connection, { args: ["-c", "SELECT 1", "-f", "-"] });
   await session.write("SELECT repeat('x', 100000);\n");
@@ -94,6 +95,7 @@ Deno.test("/connections and /events show why a client was refused, newest first,
   assert.equal(await feed.opened, 101);
   const connection = `${connectionTo(proxy)} application_name='<b>\u2028\u202e'`;
   await psql(connection);
+  await proxy.closed(1);
   await using files = await aliceFiles();
   const [cert, key] = [`sslcert=${files.cert}`, `sslkey=${files.key}`];
   await psql(`${connection} ${cert} ${key}`);

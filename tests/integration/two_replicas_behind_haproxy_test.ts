@@ -24,13 +24,16 @@ Deno.test("HAProxy spreads clients over two replicas, and each logs the client's
   if (programs === null) return;
   await using stage = await startStage(programs);
   // From an address that HAProxy does not connect from, so that the one cannot be taken for the other.
-  const clients = await Promise.all(
-    Array.from({ length: 4 }, () => connectFrom("127.0.0.2", stage.haproxy.port)),
-  );
+  const clients: PeerStream[] = [];
+  for (let i = 0; i < 4; i++) {
+    const client = await connectFrom("127.0.0.2", stage.haproxy.port);
+    clients.push(client);
+    await client.send(SSL_REQUEST);
+    // One after the other: HAProxy's threads may choose the same replica for two that come at the same time.
+    await client.read(1);
+  }
   const expected = clients.map(({ socket }) => `127.0.0.2:${socket.localPort}`);
   for (const client of clients) {
-    await client.send(SSL_REQUEST);
-    await client.read(1);
     const secured = await client.startTls();
     await secured.send(startupMessage());
     await secured.readSome();

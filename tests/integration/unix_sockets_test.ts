@@ -89,6 +89,8 @@ Deno.test("a backend behind a unix socket is reached, in clear and in TLS with t
       args: ["-c", "SELECT inet_client_addr() IS NULL"],
     });
   assert.equal((await run(0)).stdout, "t\n");
+  // A session ends with its backend's process, and that may take until after the next client has been refused.
+  await proxy.closed(1);
   assert.match((await run(1)).stderr, /FATAL: {2}backend cannot be reached over TLS/);
   const [served, refused] = await proxy.closed(2);
   assert.deepEqual([served!.backend, refused!.reason], [server.socketPath, "backend_tls_refused"]);
@@ -112,6 +114,7 @@ Deno.test("pgtls behind pgtls: TLS over a unix socket, verified by name", async 
       args: ["-c", "SELECT 1"],
     });
   assert.equal((await run(0)).stdout, "1\n");
+  await outer.closed(1);
   assert.match((await run(1)).stderr, /FATAL: {2}backend is not trusted/);
   assert.deepEqual((await outer.closed(2)).map(({ reason }) => reason), [
     "client_closed",

@@ -167,4 +167,4 @@ function appOf(app: (scope: Scope, receive: TestReceive, send: TestSend) => unkn
 }
 
 /** Only a guard against a test that hangs. */
-const GUARD_MS = 20_000;
+const GUARD_MS = 60_000;

@@ -37,7 +37,7 @@ export interface WatchedPage extends AsyncDisposable {
  * @throws {Error} If there is no Chromium; says what to install.
  */
 export async function startBrowser(): Promise<TestBrowser> {
-  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
+  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, timeout: WAIT_MS });
   return {
     open: (address, options) => openPage(browser, address, options),
     async closePages() {
@@ -108,4 +108,4 @@ const FLAGS = [
   "--disable-sync",
   "--disable-dev-shm-usage",
 ];
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;

@@ -54,4 +54,4 @@ function positionOfClosing(event: PgtlsEvent, index: number): number[] {
 const POLL_MS = 5;
 
 /** Only a guard against a test that hangs. */
-const GUARD_MS = 20_000;
+const GUARD_MS = 60_000;

@@ -1,14 +1,18 @@
 /**
  * `pgtls run` with workers that die on demand: `0 exit` on stdin ends worker 0 in that way. The program itself knows
- * nothing of it: it only starts another module as its workers.
+ * nothing of it: it only starts another module as its workers. A second argument says how often they are asked, in ms.
  */
 import { runProxy } from "../../src/cli/run.ts";
 
+const [config, pingIntervalMs] = Deno.args;
 const channel = new BroadcastChannel("mortal");
 hear();
 const exitCode = await runProxy({
-  config: Deno.args[0]!,
-  workers: { module: new URL("./mortal_worker.ts", import.meta.url).href, pingIntervalMs: 100 },
+  config: config!,
+  workers: {
+    module: new URL("./mortal_worker.ts", import.meta.url).href,
+    ...(pingIntervalMs && { pingIntervalMs: Number(pingIntervalMs) }),
+  },
 });
 Deno.exit(exitCode);
 

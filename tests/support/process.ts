@@ -27,7 +27,7 @@ export interface TestProcess extends AsyncDisposable {
   /**
    * Waits until stdout or stderr matches.
    *
-   * @throws {Error} If the program ends, or `timeoutMs` (30 s) passes, without a match. Shows the output.
+   * @throws {Error} If the program ends, or `timeoutMs` (60 s) passes, without a match. Shows the output.
    */
   waitFor(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
   /** Writes to its stdin. */
@@ -175,7 +175,7 @@ class RunningProcess implements TestProcess {
 }
 
 /** Only a guard against a test that hangs: far longer than anything a test starts takes. */
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 
-/** How long a program may take to obey a signal. */
-const KILL_AFTER_MS = 10_000;
+/** How long a program may take to obey a signal: it may have sessions to finish. */
+const KILL_AFTER_MS = 60_000;

@@ -210,4 +210,4 @@ export async function replaceFile(path: string, content: string): Promise<string
   return path;
 }
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;

@@ -37,10 +37,19 @@ export function startProxyProcess(
 
 /** As {@linkcode startProxyProcess}, with workers that die when `0 exit`, `0 loop` or `0 throw` is written to stdin. */
 export function startMortalProxy(...routes: readonly RouteTables[]): Promise<ProxyProcess> {
+  return startMortal([], routes);
+}
+
+/** The same, which takes a worker for hung after 3 s already: a busy machine may hold up one that is well for a second. */
+export function startImpatientProxy(...routes: readonly RouteTables[]): Promise<ProxyProcess> {
+  return startMortal(["200"], routes);
+}
+
+function startMortal(args: readonly string[], routes: readonly RouteTables[]): Promise<ProxyProcess> {
   const main = fileURLToPath(new URL("./mortal_main.ts", import.meta.url));
   const command = (file: string) => ({
     command: Deno.execPath(),
-    args: ["run", "--quiet", "-A", main, file],
+    args: ["run", "--quiet", "-A", main, file, ...args],
   });
   return start(command, { workers: 2, log_level: "debug" }, routes);
 }

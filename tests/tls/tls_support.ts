@@ -66,4 +66,4 @@ export function firstBytes(socket: Socket): Promise<Buffer> {
   });
 }
 
-const GUARD_MS = 20_000;
+const GUARD_MS = 60_000;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { EarlyIsolates } from "../../src/workers/early_isolates.ts";
+import { until } from "../support/closing_lines.ts";
 import { isolateModule } from "./isolate_support.ts";
 
 Deno.test("EarlyIsolates gives each of its isolates away once, booted", async () => {
@@ -17,29 +18,46 @@ Deno.test("EarlyIsolates gives each of its isolates away once, booted", async ()
 Deno.test("EarlyIsolates never gives away one that has failed to boot, or has ended since", async () => {
   const stillborn = new EarlyIsolates(2, isolateModule(`throw new Error("not today")`));
   assert.equal(await stillborn.take(), null);
-  const mortal = new EarlyIsolates(2, isolateModule(`setTimeout(() => Deno.exit(1), 20)`));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  using order = new Channel("end, early isolates");
+  const source = `new BroadcastChannel("end, early isolates").onmessage = () => Deno.exit(1)`;
+  const mortal = new EarlyIsolates(2, isolateModule(source));
+  await mortal.booted();
+  order.postMessage("now");
+  await until(() => mortal.living === 0, "both to be gone");
   assert.equal(await mortal.take(), null);
 });
 
 Deno.test("EarlyIsolates ends those that nobody has taken", async () => {
-  const hello = new BroadcastChannel("early isolates");
-  const alive = new Set<string>();
-  hello.onmessage = ({ data }) => void alive.add(data);
+  using signs = new Channel("early isolates");
+  /** Signs of life of each, since last forgotten. */
+  const counts = new Map<string, number>();
+  signs.onmessage = ({ data }) => void counts.set(data, (counts.get(data) ?? 0) + 1);
   const source = `const channel = new BroadcastChannel("early isolates");
     setInterval(() => channel.postMessage(name), 5)`;
   const isolates = new EarlyIsolates(2, isolateModule(source));
   const taken = await isolates.take();
+  await isolates.booted();
+  await until(() => counts.size === 2, "signs of life of both");
   isolates.end();
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  alive.clear();
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  assert.equal(alive.size, 1);
+  // By then those of the other that were under way have come: it sent as many as the one that goes on.
+  for (let i = 0; i < 2; i++) {
+    counts.clear();
+    await until(
+      () => [...counts.values()].some((count) => count >= 40),
+      "signs of life of the one that was taken",
+    );
+  }
+  assert.equal(counts.size, 1);
   assert.equal(await isolates.take(), null);
   taken?.terminate();
-  hello.close();
 });
 
 Deno.test("EarlyIsolates has none where none can be started", async () => {
   assert.equal(await new EarlyIsolates(2, "no module at all").take(), null);
 });
+
+class Channel extends BroadcastChannel implements Disposable {
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
