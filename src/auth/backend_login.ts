@@ -6,6 +6,7 @@ import { type AuthenticationRequest, SCRAM_SHA_256, SCRAM_SHA_256_PLUS } from ".
 import type { ScramKeys } from "../wire/scram.ts";
 import { type ScramBinding, ScramClient } from "../wire/scram_client.ts";
 import type { ServerFirst } from "../wire/scram_messages.ts";
+import type { Guess } from "./guess.ts";
 import { makeNonce, sha256 } from "./hashing.ts";
 import type { Parties } from "./peer.ts";
 import { blamed, readRequest, unanswered } from "./requests.ts";
@@ -23,6 +24,8 @@ export interface BackendLogin {
   readonly leg: BackendLeg;
   /** The keys for the backend's salt and iterations; throws if there are none. They are wiped after use. */
   readonly keysFor: (challenge: ServerFirst) => ScramKeys | Promise<ScramKeys>;
+  /** What the proof is made of, if the backend is the first to say whether it is right. @default null */
+  readonly guess?: Guess | null;
 }
 
 /**
@@ -36,7 +39,7 @@ export interface BackendLogin {
  */
 export async function logInWithScram(parties: Parties, login: BackendLogin): Promise<boolean> {
   const { backend } = parties;
-  const { offer, leg, keysFor } = login;
+  const { offer, leg, keysFor, guess = null } = login;
   const binding = requireScram(offer, leg);
   const scram = new ScramClient({ nonce: makeNonce(), binding, hashing: sha256 });
   backend.write(encodeSaslInitialResponse(scram.mechanism, scram.first()));
@@ -44,6 +47,7 @@ export async function logInWithScram(parties: Parties, login: BackendLogin): Pro
   const keys = await keysFor(blamed(() => scram.challenge(serverFirst)));
   const proof = scram.final(keys);
   keys.clientKey.fill(0);
+  guess?.ask();
   backend.write(encodeSaslResponse(proof));
   const serverFinal = await expect(parties, "sasl_final");
   if (!blamed(() => scram.verify(serverFinal))) {
@@ -52,6 +56,8 @@ export async function logInWithScram(parties: Parties, login: BackendLogin): Pro
       "Backend does not know the verifier it asked to be proven against",
     );
   }
+  // Only keys of the right password fit the backend's signature. What it refuses now it refuses for something else.
+  guess?.succeed();
   const last = await readRequest(parties, { isFirst: false });
   if (last.kind !== "ok") throw unanswered(last, "the end of the login");
   return binding.kind === "bound";

@@ -8,11 +8,21 @@ export class Guess {
   readonly #limits: Limits;
   readonly #turn: Turn;
   #isSettled = false;
+  #wasAsked = false;
 
   constructor(limits: Limits, turn: Turn) {
     this.#limits = limits;
     this.#turn = turn;
     turn.guesses++;
+  }
+
+  /** The backend is about to hear of it, and whatever it does from now on can be its answer. */
+  ask(): void {
+    this.#wasAsked = true;
+  }
+
+  get wasAsked(): boolean {
+    return this.#wasAsked;
   }
 
   /** Counts a wrong password. @returns How long to keep the answer back, in milliseconds. */

@@ -48,11 +48,11 @@ export async function passWithPassword(parties: Parties, options: PasswordOption
   client.write(encodeAuthentication({ kind: "cleartext_password" }));
   const password = decodePasswordMessage(await readClient(parties, MAX_PASSWORD_BYTES));
   try {
-    await options.beginGuess(password);
+    const guess = await options.beginGuess(password);
     // Who leaves now has guessed all the same, and only the backend knows whether it was wrong.
     parties.backend.finish();
     if (password.length === 0) throw wrongPassword(options.user, { why: "the password is empty" });
-    const backend = await logIn(parties, request, { ...options, password });
+    const backend = await logIn(parties, request, { ...options, password, guess });
     parties.backend.putAhead(ok);
     return { client: false, backend };
   } catch (error) {
@@ -79,7 +79,10 @@ function requireAnswerable(request: AuthenticationRequest, leg: BackendLeg): ass
 async function logIn(
   parties: Parties,
   request: Answerable,
-  { password, backendUser, leg }: PasswordOptions & { readonly password: Uint8Array },
+  { password, guess, backendUser, leg }: PasswordOptions & {
+    readonly password: Uint8Array;
+    readonly guess: Guess;
+  },
 ): Promise<boolean> {
   if (request.kind === "sasl") {
     const prepared = await preparePassword(password);
@@ -88,12 +91,13 @@ async function logIn(
       return deriveKeys(prepared, challenge);
     };
     try {
-      return await logInWithScram(parties, { offer: request, leg, keysFor });
+      return await logInWithScram(parties, { offer: request, leg, keysFor, guess });
     } finally {
       // Where it is not the password itself it is a copy, which nobody else wipes.
       prepared.fill(0);
     }
   }
+  guess.ask();
   parties.backend.write(encodePasswordMessage(md5Answer(password, backendUser, request.salt)));
   const last = await readRequest(parties, { isFirst: false });
   if (last.kind !== "ok") throw unanswered(last, "the end of the login");

@@ -17,6 +17,11 @@ export class BackendRefusal extends StageError {
     });
     this.fields = fields;
   }
+
+  /** Whether it says no to everybody at the moment: it is full, or on its way up or down. */
+  get isForEverybody(): boolean {
+    return /^(53|57P0[123])/.test(this.fields.sqlstate);
+  }
 }
 
 /**

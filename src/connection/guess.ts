@@ -3,6 +3,7 @@
 import type { Guesser, Question } from "../auth/attempts.ts";
 import type { Guess } from "../auth/guess.ts";
 import type { Parties } from "../auth/peer.ts";
+import { BackendRefusal } from "../auth/requests.ts";
 import { wrongPassword } from "../auth/wrong_password.ts";
 import { type CloseReason, StageError } from "../errors.ts";
 import type { Authorized } from "./authorize.ts";
@@ -55,15 +56,21 @@ export async function beginGuess(
   }
 }
 
-/**
- * Settles a guess whose login has failed, and keeps the answer to a wrong password back. It was one unless the fault is
- * the backend's or ours.
- */
+/** Settles a guess whose login has failed, and keeps the answer back if it can be one to a wrong password. */
 export async function settleGuess(guess: Guess, error: unknown, signal: AbortSignal): Promise<void> {
-  if (!(error instanceof StageError)) return void guess.fail();
-  if (UNDECIDED.has(error.reason)) return guess.withdraw();
-  const delayMs = guess.fail();
-  if (error.reason === "auth_failed") await wait(delayMs, signal);
+  if (isUndecided(guess, error)) return guess.withdraw();
+  await wait(guess.fail(), signal);
+}
+
+/**
+ * Whether nobody has said anything about the password. A backend that has seen a proof has, in whatever way it ends the
+ * login: some close without a word, and whoever knows that would guess for nothing.
+ */
+function isUndecided(guess: Guess, error: unknown): boolean {
+  if (!(error instanceof StageError)) return false;
+  if (OURS.has(error.reason)) return true;
+  if (error instanceof BackendRefusal && error.isForEverybody) return true;
+  return !guess.wasAsked && BACKENDS.has(error.reason);
 }
 
 /** One for each connection. */
@@ -117,15 +124,16 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
 
 const guessers = new WeakMap<Authorized, Guesser>();
 
-/** The login has ended before anybody could say whether the password was right. */
-const UNDECIDED: ReadonlySet<CloseReason> = new Set([
-  "app_failed",
+/** Ended on this side, by what knows no password. */
+const OURS: ReadonlySet<CloseReason> = new Set(["app_failed", "server_draining"]);
+
+/** Ended by the backend, or for it. */
+const BACKENDS: ReadonlySet<CloseReason> = new Set([
   "auth_timeout",
   "backend_error",
   "backend_login_failed",
   "backend_lost",
   "backend_untrusted",
-  "server_draining",
 ]);
 
 // A login takes some milliseconds; at random, so that those who wait do not get in each other's way again and again.

@@ -98,11 +98,11 @@ Deno.test("In password mode guesses count for the user at the backend, by whatev
   }
 });
 
-Deno.test("In password mode a refusal in the words of PgBouncer or Pgpool-II is a wrong password, and another one is not", async () => {
+Deno.test("In password mode a refusal in the words of PgBouncer or Pgpool-II is a wrong password, and one for everybody is not", async () => {
   const refusals = [
     ["08P01", "SASL authentication failed", true],
     ["XX000", "md5 authentication failed", true],
-    ["08P01", "the database system is shutting down", false],
+    ["57P03", "the database system is shutting down", false],
   ] as const;
   for (const [sqlstate, message, isGuess] of refusals) {
     await using backend = await startRefusing(sqlstate, message);
