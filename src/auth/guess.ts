@@ -1,6 +1,6 @@
 /** A password that is tried for a user, and what each of its outcomes counts. */
 
-import type { Key } from "../limits/keys.ts";
+import { type Key, otherKey } from "../limits/keys.ts";
 import type { Limits } from "../limits/limits.ts";
 
 /** One that is under way. Whatever it comes to first is what counts. */
@@ -37,9 +37,15 @@ export class Guess {
     return Math.min(FIRST_DELAY_MS * 2 ** Math.max(failures - 1, 0), LAST_DELAY_MS);
   }
 
-  /** A right password: whoever has it was not guessing. */
+  /**
+   * A right password: whoever has it was not guessing. Others of his network may be, so it is not forgotten with each login
+   * of a busy client what they have tried.
+   */
   succeed(): void {
-    if (!this.#isSettled) this.#limits.fading.clear(this.#turn.keys.pair);
+    const { fading } = this.#limits;
+    const { pair } = this.#turn.keys;
+    const isWorthIt = !this.#isSettled && fading.count(pair, USER) > 0;
+    if (isWorthIt && fading.take(otherKey(pair), PARDON)) fading.clear(pair);
     this.withdraw();
   }
 
@@ -73,6 +79,9 @@ export const USER = { limit: 10, unitMs: 6_000 };
 
 /** A hundred from a network at once, then one every 0.6 s: many people may share it. */
 export const NETWORK = { limit: 100, unitMs: 600 };
+
+/** As long as a user's count takes to run down by itself: who guesses beside an honest client gets twice as many, at most. */
+const PARDON = { limit: 1, unitMs: 60_000 };
 
 /** A typing mistake costs nothing one would notice. */
 const FIRST_DELAY_MS = 50;

@@ -19,6 +19,11 @@ export function makeKey(secret: Uint8Array, parts: readonly string[]): Key {
   return key;
 }
 
+/** Another key for the same, of something else that is counted of it. */
+export function otherKey(key: Key): Key {
+  return key.map((word) => ~word >>> 0);
+}
+
 /** The cells of `key` in a table of {@linkcode ROWS} rows. @param rowCells A power of two. */
 export function cellsOf(key: Key, rowCells: number): number[] {
   return key.map((word, row) => row * rowCells + (word & (rowCells - 1)));

@@ -33,6 +33,31 @@ Deno.test("Attempts keeps answers back longer each time, up to two seconds, and 
   assert.equal(fail(OFFICE, "alice"), 50);
 });
 
+Deno.test("Attempts forgets after a success once a minute: a client that logs in often makes nobody beside it free", () => {
+  const { attempts, begin, fail, pass } = make();
+  let guessed = 0;
+  for (let second = 0; second < 600; second++) {
+    const honest = attempts.begin(OFFICE, "alice");
+    if (honest instanceof Guess) honest.succeed();
+    for (; !attempts.isBlocked(OFFICE, "alice"); guessed++) fail(OFFICE, "alice");
+    pass(1_000);
+  }
+  // Ten at once, ten a minute that run down, and ten a minute that are forgotten.
+  assert.ok(guessed <= 10 + 2 * 100, `${guessed} guesses in ten minutes`);
+  pass(60_000);
+  for (let i = 0; i < 9; i++) fail(OFFICE, "alice");
+  begin(OFFICE, "alice").succeed();
+  assert.equal(fail(OFFICE, "alice"), 50, "an honest mistake is forgotten");
+});
+
+Deno.test("Attempts forgets for the user alone whose password was right, and nothing of the network's", () => {
+  const { attempts, begin, fail } = make();
+  for (let i = 0; i < 99; i++) fail(OFFICE, `user ${i % 11}`);
+  for (let i = 0; i < 3; i++) begin(OFFICE, "mallory").succeed();
+  assert.equal(fail(OFFICE, "user 0"), 2_000);
+  assert.equal(attempts.isBlocked(OFFICE, "mallory"), true);
+});
+
 Deno.test("Attempts blocks an address that tries many users, for no longer than its count runs down", () => {
   const { attempts, fail, pass } = make();
   for (let i = 0; i < 100; i++) fail(OFFICE, `user ${i}`);
