@@ -7,8 +7,14 @@ import { EarlyIsolates } from "../workers/early_isolates.ts";
 import { poolSize } from "../workers/pool_size.ts";
 import { workerModule } from "../workers/worker_module.ts";
 
-/** Runs the command in `args` (without the program's own name) and returns the exit code. */
-export async function start(args: readonly string[]): Promise<number> {
+/**
+ * Runs the command in `given` (without the program's own name), also if it stands behind a `--`.
+ *
+ * @returns The exit code.
+ */
+export async function start(given: readonly string[]): Promise<number> {
+  // Who has learnt it from `npm run` writes it, and Deno passes it on.
+  const args = given[0] === "--" ? given.slice(1) : given;
   const config = configOfRun(args);
   if (config === null) return await (await import("./program.ts")).main(args);
   // Before anything that takes time to load: workers do not need it, and load what they need beside.

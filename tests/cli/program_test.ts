@@ -18,6 +18,13 @@ Deno.test("pgtls -h lists every command on standard output", async () => {
   }
 });
 
+Deno.test("pgtls takes a command behind --, as npm would have it", async () => {
+  assert.deepEqual(await pgtls("--", "--version"), { code: 0, stdout: `pgtls ${VERSION}\n`, stderr: "" });
+  const { code, stderr } = await pgtls("--", "-c", "missing.toml");
+  assert.equal(code, 2);
+  assert.match(stderr, /Cannot read file "missing.toml": it does not exist/);
+});
+
 Deno.test("pgtls with wrong usage says what was expected and ends with 2", async () => {
   const cases: [args: string[], says: RegExp][] = [
     [[], /required option '-c, --config <file>'[^]*pgtls run --help/],
