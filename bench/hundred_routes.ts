@@ -11,29 +11,37 @@ import { type Stage, validity } from "./stage.ts";
 /** How many routes that is. */
 export const ROUTES = 100;
 
+/** Options of {@linkcode HundredRoutes.start}. */
+export interface RoutesOptions {
+  readonly workers: number | "auto";
+  /** Whether the client CA of each route stands in a bundle of its own, behind those of {@linkcode StageFiles.manyCas}. */
+  readonly hasBundles: boolean;
+}
+
 /** A pgtls that is listening on {@linkcode ROUTES} ports, with an admin server. Dispose of it with `await using`. */
 export class HundredRoutes implements AsyncDisposable {
   readonly ports: readonly number[];
   readonly #adminPort: number;
-  readonly #dir: string;
+  readonly #files: RouteFiles;
   readonly #server: ServerProcess;
   #generations = 0;
 
   private constructor(
-    options: { readonly ports: readonly number[]; readonly adminPort: number; readonly dir: string },
+    options: { readonly ports: readonly number[]; readonly adminPort: number; readonly files: RouteFiles },
     server: ServerProcess,
   ) {
     this.ports = options.ports;
     this.#adminPort = options.adminPort;
-    this.#dir = options.dir;
+    this.#files = options.files;
     this.#server = server;
   }
 
-  static async start(stage: Stage, workers: number | "auto"): Promise<HundredRoutes> {
+  static async start(stage: Stage, { workers, hasBundles }: RoutesOptions): Promise<HundredRoutes> {
     const [adminPort, ...ports] = freePorts(ROUTES + 1) as [number, ...number[]];
     const dir = join(stage.dir, `routes-${adminPort}`);
     await Deno.mkdir(dir);
-    await writeMaterial(dir, 0);
+    const files = { dir, otherCas: hasBundles ? await Deno.readTextFile(stage.files.manyCas) : "" };
+    await writeMaterial(files, 0);
     // So that nothing is issued under load.
     for (const issue of MATERIAL) issue();
     const file = join(dir, "pgtls.toml");
@@ -41,12 +49,12 @@ export class HundredRoutes implements AsyncDisposable {
     const proxy = ports.map((port, i) => route(i, port, stage.plain.port));
     await Deno.writeTextFile(file, stringify({ workers, log_level: "warn", admin, proxy }));
     const server = await ServerProcess.start(await pgtlsCommand(THIS_TREE, file, ports.at(-1)!));
-    return new HundredRoutes({ ports, adminPort, dir }, server);
+    return new HundredRoutes({ ports, adminPort, files }, server);
   }
 
   /** Writes another certificate, key and CA for every route, over those that are there. */
   async renew(): Promise<void> {
-    await writeMaterial(this.#dir, ++this.#generations);
+    await writeMaterial(this.#files, ++this.#generations);
   }
 
   hangUp(): void {
@@ -85,12 +93,18 @@ function route(index: number, port: number, backendPort: number): Record<string,
   };
 }
 
-async function writeMaterial(dir: string, generation: number): Promise<void> {
+/** Where the files of the routes are, and what stands in front of each route's client CA. */
+interface RouteFiles {
+  readonly dir: string;
+  readonly otherCas: string;
+}
+
+async function writeMaterial({ dir, otherCas }: RouteFiles, generation: number): Promise<void> {
   const material = MATERIAL[generation % MATERIAL.length]!();
   for (const [i, { ca, leaf }] of material.entries()) {
     await Deno.writeTextFile(join(dir, `${i}.pem`), leaf.certPem);
     await Deno.writeTextFile(join(dir, `${i}.key`), leaf.keyPem, { mode: 0o600 });
-    await Deno.writeTextFile(join(dir, `${i}.ca`), ca.certPem);
+    await Deno.writeTextFile(join(dir, `${i}.ca`), otherCas + ca.certPem);
   }
 }
 

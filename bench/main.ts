@@ -19,7 +19,7 @@ import { observation } from "./observation.ts";
 import { killAll } from "./process.ts";
 import { findPrograms, missingPeers } from "./programs.ts";
 import { queries } from "./queries.ts";
-import { reload } from "./reload.ts";
+import { reload, reloadOfBundles } from "./reload.ts";
 import { resumed } from "./resumed.ts";
 import { type Circumstances, toJson, toMarkdown } from "./report.ts";
 import { type Effort, openStage } from "./stage.ts";
@@ -46,6 +46,7 @@ const FIGURES: readonly Figure[] = [
   workers,
   cores,
   reload,
+  reloadOfBundles,
   observation,
 ];
 

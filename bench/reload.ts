@@ -3,9 +3,9 @@
 import { ClientProgram } from "./client_program.ts";
 import { PGTLS } from "./contestants.ts";
 import type { Contestant, Figure } from "./figure.ts";
-import { HundredRoutes, ROUTES } from "./hundred_routes.ts";
+import { HundredRoutes, ROUTES, type RoutesOptions } from "./hundred_routes.ts";
 import { sleep } from "./process.ts";
-import type { Stage } from "./stage.ts";
+import { BUNDLE_SIZE, type Stage } from "./stage.ts";
 
 /** What `workers` says. */
 export const WORKERS = [1, "auto"] as const;
@@ -23,26 +23,39 @@ export function named(workers: number | "auto", isReloaded: boolean): string {
  * to the same logins through the same process without it. What follows a reload is in it: by and by pgtls notices that
  * files have changed, and looks at all of them once more.
  */
-export const reload: Figure = {
-  name: "reload",
-  title: `Reload of ${ROUTES} routes, all certificates, keys and CAs new, under ${RATE} logins a second: ` +
-    "TLS client leg, plaintext backend, admin server on",
-  metrics: [
-    { key: "logins", title: "logins", digits: 0 },
-    { key: "p50", title: "p50, ms", digits: 1 },
-    { key: "p99", title: "p99, ms", digits: 1 },
-    { key: "longest", title: "longest, ms", digits: 1 },
-  ],
-  comparisons: WORKERS.flatMap((workers) =>
-    ["p99", "longest"].map((metric) => ({ of: named(workers, true), to: named(workers, false), metric }))
-  ),
-  open,
-};
+export const reload = reloadFigure("reload", { hasBundles: false });
 
-async function open(stage: Stage, stack: AsyncDisposableStack): Promise<readonly Contestant[]> {
+/** The same, where the CA of each route's clients is the last of a bundle of its own. */
+export const reloadOfBundles = reloadFigure("reload_bundles", { hasBundles: true });
+
+function reloadFigure(name: string, options: Pick<RoutesOptions, "hasBundles">): Figure {
+  const cas = options.hasBundles ? `bundles of ${BUNDLE_SIZE + 1} client CAs for each` : "CAs";
+  return {
+    name,
+    title:
+      `Reload of ${ROUTES} routes, all certificates, keys and ${cas} new, under ${RATE} logins a second: ` +
+      "TLS client leg, plaintext backend, admin server on",
+    metrics: [
+      { key: "logins", title: "logins", digits: 0 },
+      { key: "p50", title: "p50, ms", digits: 1 },
+      { key: "p99", title: "p99, ms", digits: 1 },
+      { key: "longest", title: "longest, ms", digits: 1 },
+    ],
+    comparisons: WORKERS.flatMap((workers) =>
+      ["p99", "longest"].map((metric) => ({ of: named(workers, true), to: named(workers, false), metric }))
+    ),
+    open: (stage, stack) => open(stage, stack, options),
+  };
+}
+
+async function open(
+  stage: Stage,
+  stack: AsyncDisposableStack,
+  options: Pick<RoutesOptions, "hasBundles">,
+): Promise<readonly Contestant[]> {
   const contestants: Contestant[] = [];
   for (const workers of WORKERS) {
-    const server = stack.use(await HundredRoutes.start(stage, workers));
+    const server = stack.use(await HundredRoutes.start(stage, { workers, ...options }));
     const reloads = [() => server.hangUp(), () => server.postReload()];
     contestants.push(
       { name: named(workers, false), measure: () => measure(server, reloads.map(() => () => {})) },

@@ -42,12 +42,17 @@ export class PartLoader {
   readonly #users = new UserlistLoader();
 
   /**
-   * One step of a reload, without a rest in it. Apps are the operator's code, and are loaded one after the other: they may
-   * not expect to run beside themselves.
+   * Apps are the operator's code, and are loaded one after the other: they may not expect to run beside themselves.
    *
-   * @param now By which dates are judged, in milliseconds since 1970.
+   * @param options.now By which dates are judged, in milliseconds since 1970. @default the present
+   * @param options.rest Waited for between the steps of what may take long, for the sake of those who wait. @default no rest
    */
-  async route(config: RouteConfig, files: Snapshot, now = Date.now()): Promise<Loading<LoadedRoute>> {
+  async route(
+    config: RouteConfig,
+    files: Snapshot,
+    { now = Date.now(), rest }: { readonly now?: number; readonly rest?: () => Promise<void> } = {},
+  ): Promise<Loading<LoadedRoute>> {
+    if (rest !== undefined) await this.#material.prepare(config, { files, rest });
     const material = this.#material.route(config, { files, now });
     const users = this.#users.route(config, { files });
     const app = await loadAppOf(config, files);

@@ -140,7 +140,7 @@ export class Reloader {
     const pace = new Pace();
     for (const route of config.routes) {
       await pace.rest();
-      const load = () => loader.route(route, how.files);
+      const load = () => loader.route(route, how.files, { rest: () => pace.rest() });
       decisions.push(
         await this.#parts.decide({ config: route, before: before.get(route.name) ?? null, load }, how),
       );

@@ -65,13 +65,30 @@ export class MaterialLoader {
   readonly #pem = new PemFiles();
   readonly #trust = new TrustStores(this.#pem);
 
+  /**
+   * Reads the CA bundles of a route bit by bit, so that {@linkcode MaterialLoader.route} has little left to do when it is
+   * called next. Reports nothing.
+   *
+   * @param options.rest Waited for after each bit.
+   */
+  async prepare(
+    { listener, backend }: RouteConfig,
+    options: Source & { readonly rest: () => Promise<void> },
+  ): Promise<void> {
+    for (const path of [listener.clientCa, backend.rootCa]) {
+      if (path !== null && path !== "system") await this.#trust.prepare(path, options);
+    }
+  }
+
   /** Both legs of a route. */
   route({ name, index, listener, backend }: RouteConfig, source: Source): Loading<RouteMaterial> {
     const path = `proxy[${index}]`;
-    return this.#load(source, (load) => ({
+    const loading = this.#load(source, (load) => ({
       listener: load.listener(listener, { path: `${path}.listener`, route: name }),
       backend: load.backend(backend, { path: `${path}.backend`, route: name }),
     }));
+    this.#trust.settle();
+    return loading;
   }
 
   /** The admin server's; `null` without TLS. */

@@ -15,14 +15,19 @@ export interface Report {
 
 /** A PEM file, taken apart. */
 export interface PemFile extends FileContent {
+  /** What it was made of; whatever is made of it is remembered by that. */
+  readonly content: FileContent;
   readonly path: string;
   readonly text: string;
   readonly blocks: readonly PemBlock[];
 }
 
-/** Takes PEM files apart, and remembers both the results and the failures for as long as the content is in use. */
+/**
+ * Takes PEM files apart, and remembers the failures for as long as the content is in use, the results for as long as
+ * somebody uses them: text and blocks of a large CA bundle are a burden for everybody once its certificates are read.
+ */
 export class PemFiles {
-  readonly #known = new WeakMap<FileContent, PemFile | MaterialError>();
+  readonly #known = new WeakMap<FileContent, WeakRef<PemFile> | MaterialError>();
 
   /**
    * Reads a PEM file with at least one block.
@@ -39,9 +44,12 @@ export class PemFiles {
   #read(path: string, files: FileReader): PemFile | MaterialError {
     const content = attempt(() => files.read(path));
     if (content instanceof MaterialError) return content;
-    const known = this.#known.get(content) ?? takeApart(path, content);
-    this.#known.set(content, known);
-    return known;
+    const known = this.#known.get(content);
+    const before = known instanceof WeakRef ? known.deref() : known;
+    if (before !== undefined) return before;
+    const file = takeApart(path, content);
+    this.#known.set(content, file instanceof MaterialError ? file : new WeakRef(file));
+    return file;
   }
 }
 
@@ -83,7 +91,7 @@ function takeApart(path: string, file: FileContent): PemFile | MaterialError {
   try {
     const text = new TextDecoder().decode(file.bytes);
     const blocks = parsePem(text);
-    if (blocks.length > 0) return { ...file, path, text, blocks };
+    if (blocks.length > 0) return { ...file, content: file, path, text, blocks };
     return new MaterialError(`Cannot use file "${path}": ${withoutPem(file.bytes)}`);
   } catch (cause) {
     if (!(cause instanceof PemError)) throw cause;

@@ -3,6 +3,7 @@
 import type { FileContent } from "../config/read_file.ts";
 import type { FileReader } from "../config/snapshot.ts";
 import type { PemFile, PemFiles, Report } from "./material_file.ts";
+import type { Certificate } from "./path/certificate.ts";
 import { readSystemBundle } from "./path/system_roots.ts";
 import { TrustStore, TrustStoreError } from "./trust_store.ts";
 
@@ -17,13 +18,36 @@ export interface TrustSource {
 export class TrustStores {
   readonly #pem: PemFiles;
   /** A store remembers accepted chains, so clients and backends do not share one, whatever the verifier keys them by. */
-  readonly #clients: Stores<PemFile> = new WeakMap();
-  readonly #clientsWithCrl = new WeakMap<PemFile, Stores<PemFile>>();
-  readonly #backends: Stores<PemFile> = new WeakMap();
-  readonly #system: Stores<FileContent> = new WeakMap();
+  readonly #clients: Stores = new WeakMap();
+  readonly #clientsWithCrl = new WeakMap<FileContent, Stores>();
+  readonly #backends: Stores = new WeakMap();
+  readonly #system: Stores = new WeakMap();
+  /** What has been read and is in no store yet: nobody else keeps it. */
+  #prepared: { readonly file: PemFile; readonly certificates: readonly Certificate[] }[] = [];
 
   constructor(pem: PemFiles) {
     this.#pem = pem;
+  }
+
+  /**
+   * Reads a bundle bit by bit, unless there is a store of it: one is quickly made then, until {@linkcode settle}. Reports
+   * nothing.
+   *
+   * @param options.rest Waited for after each bit.
+   */
+  async prepare(
+    path: string,
+    { files, rest }: { readonly files: FileReader; readonly rest: () => Promise<void> },
+  ): Promise<void> {
+    const file = this.#pem.read(path, { files, report: SILENT });
+    if (file === null || this.#clients.has(file.content) || this.#backends.has(file.content)) return;
+    await rest();
+    this.#prepared.push({ file, certificates: await TrustStore.prepare(file.blocks, rest) });
+  }
+
+  /** The stores that {@linkcode prepare} was for are made. */
+  settle(): void {
+    this.#prepared = [];
   }
 
   /** The store behind `client_ca` and `client_crl`; `null` after reporting why not. */
@@ -35,15 +59,15 @@ export class TrustStores {
     const ca = this.#pem.read(paths.ca, { files, report: reports.ca });
     const crl = paths.crl === null ? null : this.#pem.read(paths.crl, { files, report: reports.crl });
     if (ca === null) return null;
-    const make = () => TrustStore.parse(ca.text, { now });
-    const plain = tell(remember(this.#clients, ca, make), { ...reports.ca, file: ca.path });
+    const make = () => TrustStore.of(ca.blocks, { now });
+    const plain = tell(remember(this.#clients, ca.content, make), { ...reports.ca, file: ca.path });
     if (plain === null || paths.crl === null) return plain;
     if (crl === null) return null;
     // Parsed once more with the CRLs: what goes wrong only now is about them.
-    const makeWithCrl = () => TrustStore.parse(ca.text, { crlPem: crl.text, now });
-    const stores = this.#storesWithCrl(ca, { crl, now });
+    const makeWithCrl = () => TrustStore.of(ca.blocks, { crlPem: crl.text, now });
+    const stores = this.#storesWithCrl(ca.content, { crl: crl.content, now });
     const known = plain.notes;
-    return tell(remember(stores, crl, makeWithCrl), { ...reports.crl, file: crl.path, known });
+    return tell(remember(stores, crl.content, makeWithCrl), { ...reports.crl, file: crl.path, known });
   }
 
   /** The store behind `root_ca`: a file, or `"system"`; `null` after reporting why not. */
@@ -51,12 +75,12 @@ export class TrustStores {
     if (path === "system") return this.#forSystem(report, files);
     const ca = this.#pem.read(path, { files, report });
     if (ca === null) return null;
-    const make = () => TrustStore.parse(ca.text, { now });
-    return tell(remember(this.#backends, ca, make), { ...report, file: ca.path });
+    const make = () => TrustStore.of(ca.blocks, { now });
+    return tell(remember(this.#backends, ca.content, make), { ...report, file: ca.path });
   }
 
   /** A list runs out without a change of its file: what was fresh once is looked at again. */
-  #storesWithCrl(ca: PemFile, { crl, now }: { crl: PemFile; now: number }): Stores<PemFile> {
+  #storesWithCrl(ca: FileContent, { crl, now }: { crl: FileContent; now: number }): Stores {
     const stores = this.#clientsWithCrl.get(ca) ?? new WeakMap();
     this.#clientsWithCrl.set(ca, stores);
     const known = stores.get(crl);
@@ -75,13 +99,10 @@ export class TrustStores {
   }
 }
 
-type Stores<Key extends object> = WeakMap<Key, TrustStore | TrustStoreError>;
+/** By the content of the file they are made of. */
+type Stores = WeakMap<FileContent, TrustStore | TrustStoreError>;
 
-function remember<Key extends object>(
-  stores: Stores<Key>,
-  key: Key,
-  make: () => TrustStore,
-): TrustStore | TrustStoreError {
+function remember(stores: Stores, key: FileContent, make: () => TrustStore): TrustStore | TrustStoreError {
   const store = stores.get(key) ?? attempt(make);
   stores.set(key, store);
   return store;
@@ -112,3 +133,5 @@ function attempt<Value>(make: () => Value): Value | TrustStoreError {
 }
 
 function ignore(): void {}
+
+const SILENT: Report = { problem: ignore, warning: ignore };

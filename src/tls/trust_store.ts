@@ -5,7 +5,8 @@ import { Snapshot } from "../config/snapshot.ts";
 import { PeerRejectedError } from "../errors.ts";
 import { anchorNotes } from "./path/anchor_notes.ts";
 import { AnchorSet } from "./path/anchors.ts";
-import { type Certificate, parseCertificate } from "./path/certificate.ts";
+import { bundledCertificate } from "./path/bundled.ts";
+import type { Certificate } from "./path/certificate.ts";
 import { readCrlFile } from "./path/crl_file.ts";
 import type { PemBlock } from "./path/pem.ts";
 import type { RevocationLists } from "./path/revocation.ts";
@@ -14,6 +15,13 @@ import { readSystemBundle } from "./path/system_roots.ts";
 import { readPem, TrustStoreError } from "./path/trust_error.ts";
 
 export { TrustStoreError } from "./path/trust_error.ts";
+
+/** Options of {@linkcode TrustStore.parse}. */
+export interface StoreOptions {
+  readonly crlPem?: string;
+  /** Milliseconds since 1970 for the dates of CRLs and for the notes. @default the present */
+  readonly now?: number;
+}
 
 /** Trust anchors and revocation lists of one route. Immutable: a reload makes a new one, and nothing outlives it. */
 export class TrustStore implements Trust {
@@ -40,16 +48,17 @@ export class TrustStore implements Trust {
   /**
    * Reads a PEM bundle and, where given, PEM CRLs.
    *
-   * @param options.now Milliseconds since 1970 for the dates of CRLs and for the notes.
    * @throws {TrustStoreError} If there is no certificate, one does not parse, or a CRL is unreadable, out of date
    * or not signed by the CA it names.
    */
-  static parse(
-    bundlePem: string,
-    options: { readonly crlPem?: string; readonly now?: number } = {},
-  ): TrustStore {
+  static parse(bundlePem: string, options: StoreOptions = {}): TrustStore {
+    return TrustStore.of(readPem(bundlePem, "CA bundle"), options);
+  }
+
+  /** The same, of a bundle whose PEM has been read. */
+  static of(blocks: readonly PemBlock[], options: StoreOptions = {}): TrustStore {
     const now = options.now ?? Date.now();
-    const certificates = readBundle(bundlePem).map((block, index) => parseEntry(block, index + 1));
+    const certificates = certificatesOf(blocks).map((block, index) => parseEntry(block, index + 1));
     const anchors = new AnchorSet(certificates);
     const notes = anchorNotes(anchors.certificates, now);
     if (options.crlPem === undefined) {
@@ -57,6 +66,29 @@ export class TrustStore implements Trust {
     }
     const crls = readCrlFile(options.crlPem, { anchors, now });
     return new TrustStore({ anchors, ...crls }, [...notes, ...crls.notes]);
+  }
+
+  /**
+   * Reads the certificates of a bundle, so that {@linkcode TrustStore.parse} has next to nothing left to do for as long as
+   * what is returned is kept. Ends at the first that cannot be read: it is for the other to say so.
+   *
+   * @param rest Waited for after each.
+   */
+  static async prepare(
+    blocks: readonly PemBlock[],
+    rest: () => Promise<void>,
+  ): Promise<readonly Certificate[]> {
+    const certificates: Certificate[] = [];
+    for (const block of blocks.filter(isCertificate)) {
+      try {
+        certificates.push(parseEntry(block, certificates.length + 1));
+      } catch (error) {
+        if (error instanceof TrustStoreError) break;
+        throw error;
+      }
+      await rest();
+    }
+    return certificates;
   }
 
   /**
@@ -73,7 +105,8 @@ export class TrustStore implements Trust {
   static ofSystem({ bytes }: FileContent): TrustStore {
     const notes: string[] = [];
     const certificates: Certificate[] = [];
-    for (const [index, block] of readBundle(new TextDecoder().decode(bytes)).entries()) {
+    const blocks = readPem(new TextDecoder().decode(bytes), "CA bundle");
+    for (const [index, block] of certificatesOf(blocks).entries()) {
       try {
         certificates.push(parseEntry(block, index + 1));
       } catch (error) {
@@ -87,15 +120,14 @@ export class TrustStore implements Trust {
   }
 }
 
-function readBundle(pem: string): PemBlock[] {
-  const blocks = readPem(pem, "CA bundle");
+function certificatesOf(blocks: readonly PemBlock[]): PemBlock[] {
   if (blocks.some((block) => block.label === "TRUSTED CERTIFICATE")) {
     const remedy = 'expected "-----BEGIN CERTIFICATE-----"; convert it with "openssl x509"';
     throw new TrustStoreError(
       `Cannot use CA bundle: "TRUSTED CERTIFICATE" is a form of OpenSSL's own, ${remedy}`,
     );
   }
-  const certificates = blocks.filter((block) => CERTIFICATE_LABELS.has(block.label));
+  const certificates = blocks.filter(isCertificate);
   if (certificates.length > 0) return certificates;
   const found = blocks.length === 0
     ? "there is no PEM block in it"
@@ -103,9 +135,13 @@ function readBundle(pem: string): PemBlock[] {
   throw new TrustStoreError(`Cannot use CA bundle: ${found}, expected "-----BEGIN CERTIFICATE-----"`);
 }
 
+function isCertificate({ label }: PemBlock): boolean {
+  return CERTIFICATE_LABELS.has(label);
+}
+
 function parseEntry(block: PemBlock, position: number): Certificate {
   try {
-    return parseCertificate(block.bytes, `certificate ${position} of the CA bundle`, { asAnchor: true });
+    return bundledCertificate(block.bytes, `certificate ${position} of the CA bundle`);
   } catch (error) {
     if (!(error instanceof PeerRejectedError)) throw error;
     throw new TrustStoreError(error.message, { cause: error });

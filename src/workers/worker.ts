@@ -120,21 +120,22 @@ class WorkerServing {
     const pace = this.#routes.size === 0 ? null : new Pace();
     for (const part of parts) {
       await pace?.rest();
-      routes.push(this.#routes.get(part.revision) ?? await this.#load(part));
+      routes.push(this.#routes.get(part.revision) ?? await this.#load(part, pace));
     }
     this.#routes = new Map(parts.map(({ revision }, i) => [revision, routes[i]!]));
     this.#files = new Map(routes.flatMap(({ files }) => [...files]));
     return await this.#started.apply(routes);
   }
 
-  async #load(part: RoutePart): Promise<LoadedRoute> {
+  async #load(part: RoutePart, pace: Pace | null): Promise<LoadedRoute> {
     const { config, loadedAt, sessions, cancels } = part;
     this.#started.routes.share(config.name, {
       sessions: new Places(sessions, this.#index),
       cancels: new Places(cancels, this.#index),
     });
     const files = new Snapshot(this.#files, part.files);
-    const loading = await this.#loader.route(config, files, loadedAt);
+    const rest = pace === null ? {} : { rest: () => pace.rest() };
+    const loading = await this.#loader.route(config, files, { now: loadedAt, ...rest });
     if (loading.ok) return loading.value;
     throw new Error(loading.problems.map(formatProblem).join("\n"));
   }

@@ -7,9 +7,17 @@ import {
   extendedKeyUsage,
   rawExtension,
 } from "../support/certificate_extensions.ts";
-import { fromNow, makeLeaf, makeRoot, toPem } from "../support/chain_builder.ts";
+import {
+  fromNow,
+  type Issued,
+  makeLeaf,
+  makeRoot,
+  reissue,
+  testKey,
+  toPem,
+} from "../support/chain_builder.ts";
 import { children } from "../support/der_tree.ts";
-import { backendVerdict } from "../support/verdict.ts";
+import { backendVerdict, trustIn } from "../support/verdict.ts";
 import { TrustStore, TrustStoreError } from "../../src/tls/trust_store.ts";
 
 const root = makeRoot("Root");
@@ -93,6 +101,41 @@ Deno.test("TrustStore.parse forgives roots two slips of old that it does not for
   const trust = TrustStore.parse(old.pem);
   assert.equal(backendVerdict([makeLeaf(old)], trust), "accepted");
   assert.equal(backendVerdict([old], trust), "malformed_certificate");
+});
+
+Deno.test("two stores that list a certificate have read it once, and neither trusts what the other alone lists", () => {
+  const [first, shared, last] = ["First", "Shared", "Last"].map((name) => makeRoot(name)) as [
+    Issued,
+    Issued,
+    Issued,
+  ];
+  const [one, two] = [trustIn(first, shared), trustIn(shared, last)];
+  assert.equal(one.anchors.certificates[1], two.anchors.certificates[0]);
+  const verdicts = (trust: TrustStore) =>
+    [first, shared, last].map((ca) => backendVerdict([makeLeaf(ca)], trust));
+  assert.deepEqual(verdicts(one), ["accepted", "accepted", "unknown_issuer"]);
+  assert.deepEqual(verdicts(two), ["unknown_issuer", "accepted", "accepted"]);
+});
+
+Deno.test("a certificate of the same name, or name and key, as one in another store is read for itself", () => {
+  const namesake = makeRoot("Root", { key: testKey("P-256", "namesake") });
+  const renewed = reissue(root, { notAfter: fromNow(-60) });
+  const [plain, other, old] = [trustIn(root), trustIn(namesake), trustIn(renewed)];
+  const read = [plain, other, old].map(({ anchors }) => anchors.certificates[0]!);
+  assert.equal(new Set(read).size, 3);
+  assert.deepEqual(read.map(({ der }) => der), [root.der, namesake.der, renewed.der]);
+  const leaf = [makeLeaf(root)];
+  assert.equal(backendVerdict(leaf, plain), "accepted");
+  assert.notEqual(backendVerdict(leaf, other), "accepted");
+  assert.notEqual(backendVerdict(leaf, old), "accepted");
+});
+
+Deno.test("a certificate that a bundle lists is not taken for one that a peer shows", () => {
+  // As an anchor version 1 passes; shown by a peer it must not, also after a bundle with it has been read.
+  const old = makeRoot("Version 1", { version: 1, extensions: [] });
+  const trust = trustIn(old);
+  assert.equal(trust.size, 1);
+  assert.equal(backendVerdict([old], trust), "unsupported_version");
 });
 
 Deno.test("TrustStore is frozen", () => {

@@ -1,6 +1,7 @@
 /** The certificates of a CA bundle, found by name and by bytes. */
 
 import { toHex } from "./algorithms.ts";
+import { hexOf } from "./bundled.ts";
 import type { Certificate } from "./certificate.ts";
 import type { DistinguishedName } from "./names.ts";
 
@@ -12,10 +13,10 @@ export class AnchorSet {
   readonly #byName = new Map<string, Certificate[]>();
 
   constructor(certificates: readonly Certificate[]) {
-    this.#byBytes = new Map(certificates.map((certificate) => [toHex(certificate.der), certificate]));
+    this.#byBytes = new Map(certificates.map((certificate) => [hexOf(certificate.der), certificate]));
     this.certificates = [...this.#byBytes.values()];
     for (const certificate of this.certificates) {
-      const name = toHex(certificate.subject.der);
+      const name = hexOf(certificate.subject.der);
       const namesakes = this.#byName.get(name);
       if (namesakes === undefined) this.#byName.set(name, [certificate]);
       else namesakes.push(certificate);

@@ -1,7 +1,5 @@
 /** PEM (RFC 7468): the blocks of a file, with the text around them ignored. */
 
-import { Buffer } from "node:buffer";
-
 /** One block, its base64 taken off. */
 export interface PemBlock {
   /** `CERTIFICATE`, `X509 CRL`, … */
@@ -46,7 +44,7 @@ function decodeBase64(block: { label: string; lines: string[] }, position: numbe
   if (!BASE64.test(text) || text.length % 4 !== 0) {
     throw new PemError(`block ${position} ("${block.label}") is not base64`);
   }
-  return Uint8Array.from(Buffer.from(text, "base64"));
+  return Uint8Array.fromBase64(text);
 }
 
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]{1,40})-----$/;
