@@ -39,7 +39,10 @@ export type PgtlsEvent =
     readonly connections: number;
   }
   | {
-    /** Connections of which no event will be seen, and events of none, because more came than could be taken. */
+    /**
+     * Connections of which no event will be seen, and events of none, because more came than could be taken, or because
+     * their worker is no more.
+     */
     readonly event: "events.dropped";
     readonly count: number;
   }

@@ -1,6 +1,6 @@
 /** One worker as the main isolate sees it: asked and answered, watched, and reported when it is no more. */
 
-import type { PgtlsEvent } from "../observe/events.ts";
+import type { EventBatch } from "./event_sender.ts";
 import type { Isolate } from "./isolate.ts";
 import type { FromWorker, Lent, RequestName, Requests, ToWorker } from "./messages.ts";
 
@@ -8,7 +8,7 @@ import type { FromWorker, Lent, RequestName, Requests, ToWorker } from "./messag
 export interface MemberOptions {
   /** Where it runs; it belongs to the member from now on. */
   readonly isolate: Isolate;
-  readonly onEvents: (events: readonly PgtlsEvent[]) => void;
+  readonly onEvents: (batch: EventBatch) => void;
   readonly onLent: (lent: Lent) => void;
   /** Told once, when it is no more and was not ended by us. */
   readonly onFailed: (failure: MemberFailure) => void;
@@ -102,8 +102,7 @@ export class Member {
     if (this.#isOver) return;
     switch (message.kind) {
       case "events":
-        this.#options.onEvents(message.events);
-        return this.#post({ kind: "taken" });
+        return this.#options.onEvents(message.batch);
       case "lent":
         return this.#options.onLent(message);
       case "answer":

@@ -3,8 +3,9 @@
 import type { FilesFound } from "../config/snapshot.ts";
 import type { RouteConfig } from "../config/types.ts";
 import type { LimitsMemory } from "../limits/limits.ts";
-import type { PgtlsEvent, RelayedBytes } from "../observe/events.ts";
+import type { RelayedBytes } from "../observe/events.ts";
 import type { Applied } from "../server/serving.ts";
+import type { EventBatch } from "./event_sender.ts";
 
 /** A route as a worker is given it. */
 export interface RoutePart {
@@ -34,10 +35,16 @@ export interface Place {
   readonly limits: LimitsMemory;
 }
 
+/** What a worker is given first of all. */
+export interface Beginning extends Place {
+  /** Of `event_tally.ts`: of this worker alone. */
+  readonly tally: SharedArrayBuffer;
+}
+
 /** What a worker is asked to do, each answered once, and by what. */
 export interface Requests {
   /** Begin; first of all. */
-  readonly start: { readonly asked: Place; readonly answer: null };
+  readonly start: { readonly asked: Beginning; readonly answer: null };
   /** Serve these routes and no others. */
   readonly apply: { readonly asked: readonly RoutePart[]; readonly answer: Applied };
   readonly liveBytes: { readonly asked: null; readonly answer: ReadonlyMap<string, RelayedBytes> };
@@ -59,8 +66,6 @@ export type ToWorker =
       readonly asked: Requests[Name]["asked"];
     };
   }[RequestName]
-  /** One batch of events has been taken. */
-  | { readonly kind: "taken" }
   | Lent;
 
 /** From a worker to the main isolate. */
@@ -69,7 +74,7 @@ export type FromWorker =
   | { readonly kind: "hello" }
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly error: string }
-  | { readonly kind: "events"; readonly events: readonly PgtlsEvent[] }
+  | { readonly kind: "events"; readonly batch: EventBatch }
   | Lent;
 
 /** An app has sent sessions of `route` to the backend of `lender`: all have to know where a CancelRequest may belong. */

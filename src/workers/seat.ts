@@ -3,6 +3,7 @@
 import { formatProblem, type Problem } from "../errors.ts";
 import { type ConnectionRecord, Connections } from "../observe/connections.ts";
 import type { ConnectionClosed, Observer, RelayedBytes } from "../observe/events.ts";
+import { EventTally, sharedTally } from "./event_tally.ts";
 import type { Isolate } from "./isolate.ts";
 import { Member, type MemberFailure, type MemberOptions } from "./member.ts";
 import type { Lent, Place, RoutePart } from "./messages.ts";
@@ -30,6 +31,7 @@ export class Seat {
   #member: Member | null = null;
   /** What it has told of and not closed. */
   #connections = new Connections({ closed: 0 });
+  #tally = new EventTally(sharedTally());
   /** Revisions that it has loaded. */
   #known: ReadonlySet<number> = new Set();
   #startedAt = 0;
@@ -61,19 +63,22 @@ export class Seat {
     this.#known = new Set();
     this.#startedAt = performance.now();
     const connections = this.#connections = new Connections({ closed: 0 });
+    const memory = sharedTally();
+    const tally = this.#tally = new EventTally(memory);
     const member = this.#member = new Member({
       isolate,
       pingIntervalMs,
       onLent,
-      onEvents: (events) => {
+      onEvents: ({ events, begun }) => {
         for (const event of events) {
           connections.observe(event);
           observe(event);
         }
+        tally.take(begun);
       },
       onFailed: (failure) => this.#replace(failure),
     });
-    await member.ask("start", place);
+    await member.ask("start", { ...place, tally: memory });
     for (const each of lent()) member.tell(each);
   }
 
@@ -129,6 +134,8 @@ export class Seat {
     const lost = [...this.#connections.open.values()];
     observe({ event: "worker.failed", worker: index, detail, connections: lost.length });
     for (const record of lost) observe(closingLine(record, detail));
+    const { untold } = this.#tally;
+    if (untold > 0) observe({ event: "events.dropped", count: untold });
     if (this.#isOver) return;
     if (isHung) return onHung(detail);
     if (performance.now() - this.#startedAt > STEADY_MS) this.#failures = 0;

@@ -11,20 +11,20 @@ import { Server } from "../server.ts";
 import { guardIsolate } from "../server/guard.ts";
 import type { Applied } from "../server/serving.ts";
 import { EventSender } from "./event_sender.ts";
+import { EventTally } from "./event_tally.ts";
 import { holdForLife } from "./life_lock.ts";
 import type { FromWorker, Lent, RequestName, Requests, RoutePart, ToWorker } from "./messages.ts";
 
 /** Serves until the main isolate ends it. */
 export function serveAsWorker(): void {
   const port = globalThis as unknown as Outside;
-  const sender = new EventSender((events) => port.postMessage({ kind: "events", events }));
+  const sender = new EventSender((batch) => port.postMessage({ kind: "events", batch }));
   guardIsolate(sender.observe);
   const serving = new WorkerServing({
     sender,
     onLent: (route, lender) => port.postMessage({ kind: "lent", route, lender }),
   });
   port.addEventListener("message", async ({ data: message }) => {
-    if (message.kind === "taken") return sender.taken();
     if (message.kind === "lent") return serving.noteLent(message);
     const { id, name, asked } = message;
     try {
@@ -87,8 +87,9 @@ class WorkerServing {
   }
 
   readonly #handlers: Handlers = {
-    start: ({ index, file, reserve, descriptors, limits: memory }) => {
+    start: ({ index, file, reserve, descriptors, limits: memory, tally }) => {
       this.#index = index;
+      this.#sender.start(new EventTally(tally));
       const budget = new DescriptorBudget({ file, reserve, memory: descriptors, isolate: index });
       const limits = new Limits({ memory, isolate: index });
       const shared = { ownsSocketFiles: index === 0, onLent: this.#onLent };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { until } from "../support/closing_lines.ts";
 import { serve, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import type { PeerStream } from "../support/peer_stream.ts";
-import { startImpatientProxy, startMortalProxy } from "../support/proxy_process.ts";
+import { type ProxyProcess, startImpatientProxy, startMortalProxy } from "../support/proxy_process.ts";
 import { connectRawTls, readError, startupMessage } from "../support/raw_client.ts";
 import { routeTo } from "../support/two_legs.ts";
 
@@ -41,6 +41,24 @@ Deno.test("a worker that ends is replaced, reported, and its places are given ba
   await checkFull(port);
   assert.equal((await proxy.stop()).code, 0);
   assert.equal(proxy.lines("connection.closed").length, MANY + 1 + lost + 1);
+});
+
+Deno.test("of every connection of a worker that ends there is a closing line, or it is counted among those left out", async () => {
+  await using backend = await startFakeBackend(serve);
+  // The moment of all moments: nothing of the connection has been told yet, or not all.
+  const app = `export default async (scope: any, receive: any, send: any) => {
+    await receive();
+    if (scope.type === "lifespan") return await send({ type: "lifespan.startup.complete" });
+    Deno.exit(1);
+  };`;
+  await using proxy = await startMortalProxy({ app, ...routeTo(backend.port, "clear") });
+  for (let made = 1; made <= 3; made++) {
+    await using client = await connectRawTls(proxy.port("route0"));
+    await client.send(startupMessage());
+    await client.readAll().catch(() => {});
+    await until(() => told(proxy) === made, `all ${made} connections to be accounted for`);
+    await proxy.waitFor("worker.started", made);
+  }
 });
 
 Deno.test("the worker that takes the place serves what a reload has brought in the meantime", async () => {
@@ -86,6 +104,12 @@ Deno.test("an error that nobody catches in a worker is reported, and costs no co
   assert.equal(session.isClosed, false);
   assert.deepEqual(proxy.lines("worker.failed"), []);
 });
+
+/** Connections that have a closing line, and those left out. */
+function told(proxy: ProxyProcess): number {
+  const counts = proxy.lines("events.dropped").map(({ count }) => Number(count));
+  return counts.reduce((sum, count) => sum + count, proxy.lines("connection.closed").length);
+}
 
 async function openSession(port: number): Promise<PeerStream> {
   const client = await connectRawTls(port);

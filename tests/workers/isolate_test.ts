@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { Isolate } from "../../src/workers/isolate.ts";
-import type { FromWorker } from "../../src/workers/messages.ts";
+import type { FromWorker, Lent } from "../../src/workers/messages.ts";
 import { isolateModule } from "./isolate_support.ts";
 
+/** Something that either side may say to the other. */
+const LENT: Lent = { kind: "lent", route: "orders", lender: "billing" };
+
 Deno.test("Isolate is ready when it listens, and passes messages both ways", async () => {
-  const isolate = new Isolate(isolateModule(`onmessage = () => postMessage({ kind: "events", events: [] })`));
+  const isolate = new Isolate(isolateModule(`onmessage = ({ data }) => postMessage(data)`));
   const heard = new Promise<FromWorker>((resolve) => isolate.listen(resolve));
   await isolate.ready;
   assert.equal(isolate.isGone, false);
-  isolate.post({ kind: "taken" });
-  assert.deepEqual(await heard, { kind: "events", events: [] });
+  isolate.post(LENT);
+  assert.deepEqual(await heard, LENT);
   isolate.terminate();
 });
 
@@ -23,7 +26,7 @@ for (
 ) {
   Deno.test(`Isolate tells that it is gone when it ends ${how}`, async () => {
     const isolate = new Isolate(isolateModule(source));
-    await isolate.ready.then(() => isolate.post({ kind: "taken" }), () => {});
+    await isolate.ready.then(() => isolate.post(LENT), () => {});
     assert.match(await isolate.gone, detail);
     assert.equal(isolate.isGone, true);
   });
