@@ -23,7 +23,7 @@ await step(
     "compile",
     "--no-config",
     "--no-prompt",
-    "--v8-flags=--max-semi-space-size=1,--initial-old-space-size=16,--heap-growing-percent=5,--no-concurrent-recompilation",
+    "--v8-flags=--max-semi-space-size=1,--initial-old-space-size=16,--heap-growing-percent=5,--no-concurrent-recompilation,--expose-gc",
     ...EXECUTABLE_PERMISSIONS,
     "--output",
     output,

@@ -248,6 +248,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "workers",
       "errors",
       "config/address",
+      "connection/collect",
       "connection/descriptors",
       "connection/places",
       "limits/limits",

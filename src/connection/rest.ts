@@ -1,5 +1,7 @@
 /** Lets sessions that last do without the objects that only their beginning and their end need. */
 
+import { noteRested } from "./collect.ts";
+
 /** What can rest. */
 export interface Resting {
   /** Rests if it can; returns whether there is no need to ask again. */
@@ -30,7 +32,11 @@ function startLooking(): ReturnType<typeof setInterval> {
 
 /** Those that have come since the last look wait for the next one, so that each has lived for a while. */
 function lookForResting(): void {
-  for (const session of due) if (session.rest()) due.delete(session);
+  for (const session of due) {
+    if (!session.rest()) continue;
+    due.delete(session);
+    noteRested();
+  }
   for (const session of waiting) due.add(session);
   waiting.clear();
   stopLooking();

@@ -1,5 +1,6 @@
 /** One worker as the main isolate sees it: asked and answered, watched, and reported when it is no more. */
 
+import { collectSoon } from "../connection/collect.ts";
 import type { EventBatch } from "./event_sender.ts";
 import type { Isolate } from "./isolate.ts";
 import type { FromWorker, Lent, RequestName, Requests, ToWorker } from "./messages.ts";
@@ -103,6 +104,9 @@ export class Member {
     switch (message.kind) {
       case "events":
         return this.#options.onEvents(message.batch);
+      case "collected":
+        // What the start has left lying in the main isolate, which has no sessions of its own.
+        return collectSoon();
       case "lent":
         return this.#options.onLent(message);
       case "answer":

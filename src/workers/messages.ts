@@ -75,6 +75,8 @@ export type FromWorker =
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly error: string }
   | { readonly kind: "events"; readonly batch: EventBatch }
+  /** It has collected its garbage. */
+  | { readonly kind: "collected" }
   | Lent;
 
 /** An app has sent sessions of `route` to the backend of `lender`: all have to know where a CancelRequest may belong. */

@@ -1,6 +1,7 @@
 /** One isolate of several: serves what the main isolate gives it, and tells it what happens. */
 
 import { type FilesFound, Snapshot } from "../config/snapshot.ts";
+import { onCollected } from "../connection/collect.ts";
 import { DescriptorBudget } from "../connection/descriptors.ts";
 import { Places } from "../connection/places.ts";
 import { formatProblem } from "../errors.ts";
@@ -20,6 +21,7 @@ export function serveAsWorker(): void {
   const port = globalThis as unknown as Outside;
   const sender = new EventSender((batch) => port.postMessage({ kind: "events", batch }));
   guardIsolate(sender.observe);
+  onCollected(() => port.postMessage({ kind: "collected" }));
   const serving = new WorkerServing({
     sender,
     onLent: (route, lender) => port.postMessage({ kind: "lent", route, lender }),

@@ -22,6 +22,19 @@ Deno.test("Member hands on every batch of events, in order", async () => {
   assert.deepEqual(stage.events, ["one", "two", "three"]);
 });
 
+Deno.test("Member lets the main isolate collect, too, when its worker has", async () => {
+  const outside = globalThis as { gc?: unknown };
+  const { gc } = outside;
+  try {
+    const collected = Promise.withResolvers<void>();
+    outside.gc = () => collected.resolve();
+    await using _stage = open(`postMessage({ kind: "collected" });`);
+    await eventually(collected.promise, "a collection");
+  } finally {
+    outside.gc = gc;
+  }
+});
+
 for (
   const [what, source, detail] of [
     ["throws", `setTimeout(() => { throw new Error("thrown"); });`, /thrown/],
