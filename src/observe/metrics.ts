@@ -132,7 +132,8 @@ export class Metrics {
     const counters = this.#counters;
     counters.connections.inc({ route }, 0);
     counters.turnedAway.inc({ route }, 0);
-    counters.closed.inc({ route, reason: "client_closed" }, 0);
+    for (const reason of EXPECTED_REASONS) counters.closed.inc({ route, reason }, 0);
+    counters.backendFailures.inc({ route, reason: "backend_untrusted" }, 0);
     for (const direction of ["from_client", "from_backend"]) counters.relayBytes.inc({ route, direction }, 0);
     for (const decision of Object.values(DECISIONS)) counters.decisions.inc({ route, decision }, 0);
     for (const encrypted of ["true", "false"]) counters.cancels.inc({ route, encrypted }, 0);
@@ -169,6 +170,9 @@ export class Metrics {
 function handshakeLabels({ tlsVersion, resumed }: TlsFacts): { tls_version: string; resumed: string } {
   return { tls_version: tlsVersion === null ? "" : TLS_VERSIONS[tlsVersion] ?? "", resumed: String(resumed) };
 }
+
+/** The usual one, and those of which an alert asks whether there was one at all (packaging/prometheus). */
+const EXPECTED_REASONS = ["client_closed", "handshake_failed", "internal_error"];
 
 const DECISIONS = {
   "app.accepted": "accepted",

@@ -36,6 +36,20 @@ Deno.test("every metric and label of the alerts is one that pgtls has", async ()
   ) assert.ok(asked.includes(metric), metric);
 });
 
+Deno.test("whatever an alert wants to hear of once begins at zero, so that the first one is an increase", async () => {
+  const { groups } = parse(await Deno.readTextFile(new URL("prometheus/alerts.yaml", PACKAGING)));
+  const rules = groups.flatMap((group: { rules: Rule[] }) => group.rules) as Rule[];
+  const once = rules.filter(({ expr }) => /increase\(.*> 0$/s.test(expr.trim()));
+  assert.ok(once.length > 3);
+  await using proxy = await startAdminProxy({}, ROUTE);
+  const { text } = await ask(proxy.adminPort, "/metrics");
+  for (const { alert, expr } of once) {
+    const [, metric = "", selector = ""] = /increase\((\w+)(?:\{([^}]*)\})?\[/.exec(expr) ?? [];
+    const series = text.split("\n").filter((line) => line.startsWith(metric) && line.includes(selector));
+    assert.ok(series.some((line) => line.endsWith(" 0")), `${alert}: ${metric}{${selector}} is not there`);
+  }
+});
+
 Deno.test("every metric and label of the dashboard is one that pgtls has", async () => {
   const dashboard = JSON.parse(await Deno.readTextFile(new URL("grafana/dashboard.json", PACKAGING)));
   const variables = dashboard.templating.list.map(({ name }: { name: string }) => name);
