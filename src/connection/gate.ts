@@ -4,7 +4,7 @@ import type { Observer } from "../observe/events.ts";
 import type { DescriptorBudget } from "./descriptors.ts";
 import type { Accepted } from "./listen.ts";
 import { serveConnection } from "./pipeline.ts";
-import type { Surroundings } from "./progress.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** Options of {@linkcode Gate}. */
 export interface GateOptions {

@@ -17,11 +17,13 @@ import { handshake } from "./handshake.ts";
 import { identify } from "./identify.ts";
 import type { Accepted } from "./listen.ts";
 import { negotiate } from "./negotiate.ts";
-import { Progress, type Surroundings } from "./progress.ts";
+import { Progress } from "./progress.ts";
 import type { Route } from "./route.ts";
 import { readProxyHeader } from "./read_proxy_header.ts";
-import { relay, type Session } from "./relay.ts";
+import { relay } from "./relay.ts";
+import type { Session } from "./session.ts";
 import { readStartup, type Started } from "./startup.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** Serves one client from accept to the closing line. Never rejects. */
 // deno-lint-ignore require-await -- what is thrown rejects, and `accepted` is let go of at once

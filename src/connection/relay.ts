@@ -11,6 +11,7 @@ import { Leg, type LegOwner } from "./leg.ts";
 import { knowsHandles } from "./native_handle.ts";
 import { Quiet } from "./quiet.ts";
 import { restLater, restNever } from "./rest.ts";
+import type { Session, SessionEnd } from "./session.ts";
 import { SessionTail } from "./session_tail.ts";
 
 /** Options of {@linkcode relay}. */
@@ -19,33 +20,6 @@ export interface RelayOptions {
   readonly idleTimeoutMs: number;
   /** What either side has said already: it goes first. @default nothing */
   readonly unread?: Unread;
-}
-
-/** A session being relayed. */
-export interface Session {
-  /** Settles when both directions are done. Never rejects. */
-  readonly ended: Promise<SessionEnd>;
-  /** Whether the backend waits for the client's next query, outside a transaction. */
-  isIdle(): boolean;
-  /** Bytes received so far from the client and from the backend, without TLS. */
-  readonly bytesRead: { readonly client: number; readonly backend: number };
-  /** A number that grows with every byte from the network, also while it is no whole record of TLS yet. */
-  readonly activity: number;
-  /** The client's socket, for last words. */
-  readonly client: Socket;
-  /** Ends the session now, with `error` as its reason. */
-  end(error: StageError): void;
-  /** Closes both legs at once. */
-  destroy(): void;
-}
-
-/** How a session ended. */
-export interface SessionEnd {
-  readonly reason: CloseReason;
-  /** Set unless a side closed in the ordinary way. */
-  readonly error: StageError | null;
-  /** Whether an ErrorResponse would be read as one: the client is there and its stream stands between messages. */
-  readonly canAnswer: boolean;
 }
 
 /**

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import type { RelayedBytes } from "../observe/events.ts";
 import type { Accepted } from "./listen.ts";
-import type { Session } from "./relay.ts";
+import type { Session } from "./session.ts";
 
 /** Holds every socket until the relay takes them over; from then on the session answers for them. */
 export class Sockets {

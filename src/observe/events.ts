@@ -245,3 +245,9 @@ export interface RelayedBytes {
 
 /** Asks for the bytes of the sessions that are open, by connection ID; whoever has no session yet may be missing. */
 export type LiveBytes = () => Promise<ReadonlyMap<string, RelayedBytes>>;
+
+/** An event of a connection without the fields every such event has. */
+export type EventBody<Name extends string = string> = WithoutFields<
+  Extract<PgtlsEvent, ConnectionFields & { readonly event: Name }>
+>;
+type WithoutFields<E> = E extends ConnectionFields ? Omit<E, keyof ConnectionFields> : never;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Deadline } from "../../src/connection/deadline.ts";
 import { LentBackends } from "../../src/connection/lent_backends.ts";
 import { Progress } from "../../src/connection/progress.ts";
-import type { Session } from "../../src/connection/relay.ts";
+import type { Session } from "../../src/connection/session.ts";
 import { StageError } from "../../src/errors.ts";
 
 const STOP = new StageError("app_failed", "App decided twice");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { relay, type RelayOptions, type Session } from "../../src/connection/relay.ts";
+import { relay, type RelayOptions } from "../../src/connection/relay.ts";
+import type { Session } from "../../src/connection/session.ts";
 import { StageError } from "../../src/errors.ts";
 import { until } from "../support/closing_lines.ts";
 import type { PeerStream } from "../support/peer_stream.ts";

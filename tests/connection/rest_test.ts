@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { relay, type Session } from "../../src/connection/relay.ts";
+import { relay } from "../../src/connection/relay.ts";
+import type { Session } from "../../src/connection/session.ts";
 import { type Resting, restLater, restNever } from "../../src/connection/rest.ts";
 import { until } from "../support/closing_lines.ts";
 import { PeerStream } from "../support/peer_stream.ts";
