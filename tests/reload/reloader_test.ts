@@ -48,6 +48,21 @@ Deno.test("Reloader makes one trust store for two routes again when their bundle
   assert.notEqual(a, before);
 });
 
+Deno.test("Reloader lets routes be loaded bit by bit, for those who wait", async () => {
+  await using stage = await openStage(["a", "b"]);
+  const { loader } = stage;
+  const load = loader.route;
+  const rests: (() => Promise<void>)[] = [];
+  loader.route = (config, files, options) => {
+    if (options?.rest) rests.push(options.rest);
+    return load.call(loader, config, files, options);
+  };
+  await stage.write("b", two);
+  await stage.reloader.refresh();
+  assert.equal(rests.length, 1);
+  await rests[0]!();
+});
+
 Deno.test("Reloader keeps the old of a route whose new files cannot be used, takes the others, and tells once", async () => {
   await using stage = await openStage(["a", "b"]);
   const [a] = stage.reloader.loaded.routes;
@@ -261,6 +276,7 @@ tls_enabled = false
     },
   });
   return {
+    loader,
     reloader,
     applied,
     config,
