@@ -6,7 +6,7 @@ import type { AuthConfig } from "../config/types.ts";
 import { sameBytes } from "../tls/path/der.ts";
 import type { Authorized } from "./authorize.ts";
 import type { Backend } from "./connect_backend.ts";
-import { Conversation, type Unread } from "./conversation.ts";
+import { Conversation, type Handover } from "./conversation.ts";
 import { Deadline } from "./deadline.ts";
 import { leafOf, logIn } from "./log_in.ts";
 import type { Login } from "./login.ts";
@@ -16,8 +16,8 @@ export interface Authentication {
   readonly mode: AuthConfig["mode"];
   /** Which logins are bound to a certificate; `null` in passthrough, where nobody here knows. */
   readonly binding: LoginBinding | null;
-  /** What either side has said meanwhile that is the other one's. */
-  readonly unread: Unread;
+  /** Gives away what either side has said meanwhile that is the other one's; `null` where nobody has listened. */
+  readonly handOver: (() => Handover) | null;
 }
 
 /** `authentication_timeout`, where the login is ours. Else there is none: the time is between client and backend. */
@@ -27,7 +27,7 @@ export function authenticationDeadline({ mode, authenticationTimeoutMs: ms }: Au
 }
 
 /**
- * Sends the StartupMessage and sees to the login as `auth.mode` says. Leaves both sockets paused and without listeners.
+ * Sends the StartupMessage and sees to the login as `auth.mode` says. Where that fails both sockets are left paused and without listeners.
  *
  * @throws {StageError} `channel_binding_conflict`, `auth_failed`, `auth_limited`, `backend_login_failed`,
  *   `backend_error`, `backend_untrusted`, `client_closed`, `backend_lost`, or the signal's reason.
@@ -41,19 +41,24 @@ export async function authenticate(
   const { stream, route } = authorized;
   const { mode } = route.config.auth;
   const { login, signal } = options;
-  backend.stream.write(login.bytes);
   const conflict = mode === "passthrough" ? bindingConflict(leafOf(authorized), backend) : null;
-  if (mode === "passthrough" && conflict === null) return { mode, binding: null, unread: NOTHING };
+  if (mode === "passthrough" && conflict === null) {
+    backend.stream.write(login.bytes);
+    return { mode, binding: null, handOver: null };
+  }
   const parties = new Conversation(stream, backend.stream, { signal, endsOutOfTurn: mode === "passthrough" });
+  const handOver = () => parties.handOver();
+  parties.backend.write(login.bytes);
   try {
     if (mode !== "passthrough") {
       const binding = await logIn(authorized, backend, { user: login.user, parties, signal });
-      return { mode, binding, unread: parties.takeUnread() };
+      return { mode, binding, handOver };
     }
     if (conflict !== null) await passLogin(parties, conflict);
-    return { mode, binding: null, unread: parties.takeUnread() };
-  } finally {
-    parties.release();
+    return { mode, binding: null, handOver };
+  } catch (error) {
+    await parties.release();
+    throw error;
   }
 }
 
@@ -63,6 +68,3 @@ function bindingConflict(ours: Uint8Array | null, { tls }: Backend): BindingConf
   if (ours === null) return "client_in_clear";
   return tls.serverCert !== null && sameBytes(ours, tls.serverCert) ? null : "other_certificate";
 }
-
-const EMPTY = new Uint8Array(0);
-const NOTHING: Unread = { fromClient: EMPTY, fromBackend: EMPTY };

@@ -1,50 +1,65 @@
-/** A login over two sockets: whole messages from either side, and an eye on the other one meanwhile. */
+/** A login between two legs: whole messages from either side, and an eye on the other one meanwhile. */
 
-import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import type { Parties, Peer } from "../auth/peer.ts";
-import { ByteBuffer } from "../wire/byte_buffer.ts";
-import { decodeMessage, HEAD_BYTES, isOneMessage, type Message, messageBytes } from "../wire/message.ts";
+import type { Parties } from "../auth/peer.ts";
+import { type DirectEnds, handlesPast } from "./direct_ends.ts";
+import { type ConversationOptions, SocketPeer } from "./socket_peer.ts";
 
-/** Options of {@linkcode Conversation}. */
-export interface ConversationOptions {
-  /** Ends every wait; see {@linkcode Conversation.release}. */
-  readonly signal: AbortSignal;
-  /**
-   * Whether a side that speaks while the other one is waited for ends the conversation as if it had left: for a caller
-   * who then passes on what either says, because somebody does not wait for his turn.
-   */
-  readonly endsOutOfTurn?: boolean;
-}
-
-/** What each side has said that was read and goes to the other one: before anything its socket has yet to give. */
-export interface Unread {
+/** What a login leaves to whoever carries the session from here on. */
+export interface Handover {
+  /** What each side has said that was read and goes to the other one: before anything its socket has yet to give. */
   readonly fromClient: Uint8Array;
   readonly fromBackend: Uint8Array;
+  /** What reads and writes the legs now; `null` where their streams do. */
+  readonly ends: { readonly client: DirectEnds; readonly backend: DirectEnds } | null;
 }
 
-/** Client and backend, until {@linkcode release}. Listens to both once: a login waits many times, and shortly. */
+/** Client and backend, until {@linkcode handOver} or {@linkcode release}. A login waits many times, and shortly. */
 export class Conversation implements Parties {
   readonly client: SocketPeer;
   readonly backend: SocketPeer;
   readonly #signal: AbortSignal;
   #wake: (() => void) | null = null;
 
+  /** Goes past the streams of both sockets if nothing waits in them. */
   constructor(client: Socket, backend: Socket, options: ConversationOptions) {
     this.#signal = options.signal;
     const [change, changed] = [() => this.#change(), this.#changed];
-    this.client = new SocketPeer(client, { other: () => this.backend, change, changed, ...options });
-    this.backend = new SocketPeer(backend, { other: () => this.client, change, changed, ...options });
+    const handles = handlesPast(client, backend);
+    const [toBackend, toClient] = handles === null
+      ? [null, null]
+      : [{ own: handles.client, other: handles.backend }, { own: handles.backend, other: handles.client }];
+    const common = { change, changed, ...options };
+    this.client = new SocketPeer(client, { other: () => this.backend, handles: toBackend, ...common });
+    this.backend = new SocketPeer(backend, { other: () => this.client, handles: toClient, ...common });
     this.#signal.addEventListener("abort", changed);
+    this.client.start();
+    this.backend.start();
   }
 
-  /** Gives away what was read and not asked for. The conversation is over. */
-  takeUnread(): Unread {
-    return { fromClient: this.client.takeUnread(), fromBackend: this.backend.takeUnread() };
+  /**
+   * Gives away what was read and not asked for, and the ends it comes from and goes to. The conversation is over: whoever
+   * takes them over does so at once, because what comes from now on is his.
+   */
+  handOver(): Handover {
+    const [client, backend] = [this.client.ends, this.backend.ends];
+    const [fromClient, fromBackend] = [this.client.takeUnread(), this.backend.takeUnread()];
+    this.#leave();
+    return { fromClient, fromBackend, ends: client && backend && { client, backend } };
   }
 
-  /** Leaves both sockets paused and without a listener. */
-  release(): void {
+  /**
+   * Ends a conversation that leads to no session: leaves both sockets paused and without a listener. What comes from now on
+   * is dropped. Resolves when what was written has been taken, so that last words come behind it; for a bounded time.
+   */
+  async release(): Promise<void> {
+    this.client.stop();
+    this.backend.stop();
+    await this.client.flushed();
+    this.#leave();
+  }
+
+  #leave(): void {
     this.client.release();
     this.backend.release();
     this.#signal.removeEventListener("abort", this.#changed);
@@ -60,112 +75,3 @@ export class Conversation implements Parties {
     this.#wake = null;
   };
 }
-
-interface Surroundings extends ConversationOptions {
-  readonly other: () => SocketPeer;
-  readonly change: () => Promise<void>;
-  readonly changed: () => void;
-}
-
-class SocketPeer implements Peer {
-  readonly #socket: Socket;
-  readonly #surroundings: Surroundings;
-  /** What has come first and alone; then {@linkcode #buffer} is empty. */
-  #chunk: Uint8Array | null = null;
-  readonly #buffer = new ByteBuffer(Infinity);
-  #ahead: readonly Uint8Array[] = [];
-  #mayFinish = false;
-
-  constructor(socket: Socket, surroundings: Surroundings) {
-    this.#socket = socket;
-    this.#surroundings = surroundings;
-    for (const event of CHANGES) socket.on(event, surroundings.changed);
-    socket.on("data", this.#onData);
-    // On() alone does not, when the socket was paused before.
-    socket.resume();
-  }
-
-  get hasLeft(): boolean {
-    const { destroyed, errored, readableEnded } = this.#socket;
-    return destroyed || errored !== null || (readableEnded && this.#held === 0);
-  }
-
-  get hasUnread(): boolean {
-    return this.#held > 0;
-  }
-
-  async read(limitBytes: number): Promise<Message | null> {
-    const { other, signal, endsOutOfTurn, change } = this.#surroundings;
-    while (true) {
-      signal.throwIfAborted();
-      const message = this.#next(limitBytes);
-      if (message !== null) return message;
-      if (this.#socket.readableEnded || this.hasLeft) return null;
-      if (other().hasLeft && !this.#mayFinish) return null;
-      if (endsOutOfTurn && other().hasUnread) return null;
-      if (this.#socket.isPaused()) this.#socket.resume();
-      await change();
-    }
-  }
-
-  finish(): void {
-    this.#mayFinish = true;
-  }
-
-  takeUnread(): Uint8Array {
-    const unread = this.#chunk ?? this.#buffer.takeAll();
-    this.#chunk = null;
-    return this.#ahead.length === 0 ? unread : Buffer.concat([...this.#ahead, unread]);
-  }
-
-  write(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#socket.write(bytes);
-  }
-
-  putAhead(...messages: readonly Uint8Array[]): void {
-    this.#ahead = messages;
-  }
-
-  release(): void {
-    const { changed } = this.#surroundings;
-    for (const event of CHANGES) this.#socket.removeListener(event, changed);
-    this.#socket.removeListener("data", this.#onData);
-    this.#socket.pause();
-  }
-
-  get #held(): number {
-    return this.#chunk?.length ?? this.#buffer.length;
-  }
-
-  /** The next message, if all of it has come. */
-  #next(limitBytes: number): Message | null {
-    if (this.#chunk !== null) {
-      const chunk = this.#chunk;
-      this.#chunk = null;
-      // The usual case, and no copy of a secret.
-      if (isOneMessage(chunk, limitBytes)) return decodeMessage(chunk);
-      this.#buffer.append(chunk);
-    }
-    const size = messageBytes(this.#buffer.peek(HEAD_BYTES), limitBytes);
-    return size === null || size > this.#buffer.length ? null : decodeMessage(this.#buffer.take(size));
-  }
-
-  readonly #onData = ({ buffer, byteOffset, length }: Buffer<ArrayBuffer>): void => {
-    // Not as a Buffer, whose parts are slower to make and to search.
-    const chunk = new Uint8Array(buffer, byteOffset, length);
-    if (this.#held === 0) this.#chunk = chunk;
-    else {
-      if (this.#chunk !== null) this.#buffer.append(this.#chunk);
-      this.#chunk = null;
-      this.#buffer.append(chunk);
-    }
-    // More than the longest message: nobody waits for it to be complete.
-    if (this.#held > MAX_MESSAGE_BYTES) this.#socket.pause();
-    this.#surroundings.changed();
-  };
-}
-
-const CHANGES = ["end", "close", "error"] as const;
-
-/** The longest message of a login is a password (PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH). */
-const MAX_MESSAGE_BYTES = HEAD_BYTES + 65_535;

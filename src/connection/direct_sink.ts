@@ -11,24 +11,33 @@ export interface SinkOwner {
   progressed(): void;
 }
 
+/** What a sink needs of its leg: whom to tell of an error. */
+export type SinkSocket = Pick<Leg, "destroyed" | "socket">;
+
 /**
  * The writing end of one direction. Nobody else may write to the socket while {@linkcode pending} is not 0.
  * It is its own write request: there is one at a time, and every idle session has one.
  */
 export class DirectSink implements WriteRequest {
   kept: Uint8Array | readonly Uint8Array[] | null = null;
-  readonly #leg: Leg;
+  #leg: SinkSocket;
   readonly #handle: StreamHandle;
   readonly #copies: boolean;
-  readonly #owner: SinkOwner;
+  #owner: SinkOwner;
   #inFlight = 0;
   #queue: Uint8Array[] = [];
   #queued = 0;
 
-  constructor(leg: Leg, handle: StreamHandle, owner: SinkOwner) {
+  constructor(leg: SinkSocket, handle: StreamHandle, owner: SinkOwner) {
     this.#leg = leg;
     this.#handle = handle;
     this.#copies = isTls(handle);
+    this.#owner = owner;
+  }
+
+  /** Goes on for somebody else, behind what has been given. */
+  handOver(leg: SinkSocket, owner: SinkOwner): void {
+    this.#leg = leg;
     this.#owner = owner;
   }
 

@@ -30,8 +30,9 @@ export class DirectSource {
   readonly #handle: StreamHandle;
   /** Where the network is read: the TCP handle, which below a TLS handle is one of its own. */
   readonly #network: StreamHandle;
-  readonly #owner: SourceOwner;
+  #owner: SourceOwner;
   #isDropping = false;
+  #isPaused = false;
   readonly #isCopied: boolean;
   /** The buffer a TLS handle decrypts into. */
   #lent: Uint8Array | null = null;
@@ -51,6 +52,11 @@ export class DirectSource {
     handle.reading = true;
   }
 
+  /** Goes on for somebody else, who copies what he takes if the owner before did. */
+  handOver(owner: SourceOwner): void {
+    this.#owner = owner;
+  }
+
   /** Begins with what the handle has decrypted already, before this returns. */
   start(): void {
     this.#handle.readStart();
@@ -59,10 +65,13 @@ export class DirectSource {
 
   /** Stops reading from the network: the sender is held back. */
   pause(): void {
+    this.#isPaused = true;
     this.#network.readStop();
   }
 
   resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#network.readStart();
   }
 

@@ -1,6 +1,7 @@
 /** One half-duplex copy, with back-pressure: by streams until both ends are quiet, by handles from then on. */
 
 import { contentless, releaseContent } from "../tls/handshake_bound.ts";
+import type { DirectEnds } from "./direct_ends.ts";
 import { DirectSink, type SinkOwner } from "./direct_sink.ts";
 import { DirectSource, type SourceOwner } from "./direct_source.ts";
 import type { Leg } from "./leg.ts";
@@ -33,8 +34,21 @@ export class Direction implements SourceOwner, SinkOwner {
     this.#options = options;
   }
 
+  /** Copies with what reads the source and writes the sink already. Call it before {@linkcode start}. */
+  takeOver({ source, sink }: DirectEnds): void {
+    this.#directSource = source;
+    this.#directSink = sink;
+    source.handOver(this);
+    sink.handOver(this.#sink, this);
+  }
+
   /** Begins with what was read from the source before, and then with what it has buffered. */
   start(before: Uint8Array = EMPTY): void {
+    if (this.#directSource !== null) {
+      if (before.length > 0) this.take(before);
+      if (!this.#isPaused && !this.#source.destroyed) this.#directSource.resume();
+      return;
+    }
     if (this.#goDirect()) {
       if (before.length > 0) this.take(before);
       // An end that the stream has seen and not told yet.

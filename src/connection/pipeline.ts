@@ -116,9 +116,11 @@ async function reachSession(authorized: Authorized, progress: Progress): Promise
   const deadline = progress.stoppedBy(authenticationDeadline(route.config.auth));
   try {
     const { signal } = deadline;
-    const { unread } = progress.opened(await authenticate(authorized, backend, { login, signal }));
+    const { handOver } = progress.opened(await authenticate(authorized, backend, { login, signal }));
     const { idleTimeoutMs } = route.config.listener;
-    return progress.relaying(relay(stream, backend.stream, { idleTimeoutMs, unread }));
+    return progress.relaying(
+      relay(stream, backend.stream, { idleTimeoutMs, ...(handOver !== null && { handOver }) }),
+    );
   } finally {
     deadline.clear();
   }

@@ -5,7 +5,7 @@
 
 import type { Socket } from "node:net";
 import { type CloseReason, StageError } from "../errors.ts";
-import type { Unread } from "./conversation.ts";
+import type { Handover } from "./conversation.ts";
 import { Direction } from "./direction.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import { knowsHandles } from "./native_handle.ts";
@@ -18,8 +18,8 @@ import { SessionTail } from "./session_tail.ts";
 export interface RelayOptions {
   /** End the session when no byte has moved for this long, in milliseconds; 0 = never. */
   readonly idleTimeoutMs: number;
-  /** What either side has said already: it goes first. @default nothing */
-  readonly unread?: Unread;
+  /** Gives away what a login has left, which goes first. Called once, when somebody is there to take it. */
+  readonly handOver?: () => Handover;
 }
 
 /**
@@ -48,7 +48,7 @@ class RelayedSession implements Session, LegOwner {
   constructor(
     clientSocket: Socket,
     backendSocket: Socket,
-    { idleTimeoutMs, unread = NOTHING }: RelayOptions,
+    { idleTimeoutMs, handOver = () => NOTHING }: RelayOptions,
   ) {
     this.ended = new Promise<SessionEnd>((resolve) => this.#settle = resolve);
     const client = this.#client = new Leg(clientSocket, this);
@@ -56,13 +56,18 @@ class RelayedSession implements Session, LegOwner {
     const [tail, quiet] = [this.#tail, this.#quiet];
     this.#toBackend = new Direction(client, backend, { quiet, onChunk: (chunk) => tail.fromClient(chunk) });
     this.#toClient = new Direction(backend, client, { quiet, onChunk: (chunk) => tail.fromBackend(chunk) });
+    const { ends, fromClient, fromBackend } = handOver();
+    if (ends !== null) {
+      this.#toBackend.takeOver({ source: ends.client.source, sink: ends.backend.sink });
+      this.#toClient.takeOver({ source: ends.backend.source, sink: ends.client.sink });
+    }
     if (idleTimeoutMs > 0) {
       const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
       quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
     // First: a session that has nothing to begin with ends in there, and then nobody may ask it any more.
     if (knowsHandles()) restLater(this);
-    this.#start(clientSocket, backendSocket, unread);
+    this.#start(clientSocket, backendSocket, { fromClient, fromBackend });
   }
 
   get bytesRead(): Session["bytesRead"] {
@@ -122,7 +127,7 @@ class RelayedSession implements Session, LegOwner {
     this.#backend.socket.destroy();
   }
 
-  #start(client: Socket, backend: Socket, { fromClient, fromBackend }: Unread): void {
+  #start(client: Socket, backend: Socket, { fromClient, fromBackend }: Omit<Handover, "ends">): void {
     this.#listenToClient(client);
     this.#listenToBackend(backend);
     // While the backend was dialled a side may have ended its direction, or gone: those events are over.
@@ -196,4 +201,4 @@ const CLOSE_TIMEOUT_MS = 60_000;
 const LAST_BYTES_MS = 3_000;
 
 const EMPTY = new Uint8Array(0);
-const NOTHING: Unread = { fromClient: EMPTY, fromBackend: EMPTY };
+const NOTHING: Handover = { fromClient: EMPTY, fromBackend: EMPTY, ends: null };

@@ -28,8 +28,29 @@ Deno.test("sha256.hmac refuses a key that it would have to hash first, and leave
   assert.deepEqual(key, new Uint8Array(32).fill(7));
 });
 
+Deno.test("sha256.hmac leaves nothing of a key behind", () => {
+  const { fill } = Uint8Array.prototype;
+  const filled: Uint8Array[] = [];
+  Uint8Array.prototype.fill = function (...values) {
+    filled.push(this);
+    return fill.apply(this, values);
+  };
+  try {
+    sha256.hmac(new Uint8Array([1, 2, 3]), new Uint8Array(1));
+  } finally {
+    Uint8Array.prototype.fill = fill;
+  }
+  const blocks = filled.filter(({ length }) => length === 64);
+  assert.ok(blocks.length > 0);
+  for (const block of blocks) assert.deepEqual(block, new Uint8Array(64));
+});
+
 Deno.test("makeNonce() gives 144 bits that are printable, without a comma, and never the same", () => {
   const nonces = Array.from({ length: 1_000 }, makeNonce);
   assert.equal(new Set(nonces).size, nonces.length);
   for (const nonce of nonces) assert.match(nonce, /^[A-Za-z0-9+/]{24}$/);
+  // Any of 64 characters, at every place: that a thousand have 16 fewer does not happen.
+  for (let place = 0; place < 24; place++) {
+    assert.ok(new Set(nonces.map((nonce) => nonce[place])).size > 48);
+  }
 });

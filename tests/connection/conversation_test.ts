@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { Conversation, type ConversationOptions } from "../../src/connection/conversation.ts";
+import { Conversation } from "../../src/connection/conversation.ts";
+import { knowsHandles } from "../../src/connection/native_handle.ts";
+import type { ConversationOptions } from "../../src/connection/socket_peer.ts";
+import { relay } from "../../src/connection/relay.ts";
+import { closeGracefully } from "../../src/connection/socket.ts";
 import { StageError } from "../../src/errors.ts";
 import { encodeMessage } from "../../src/wire/message.ts";
 import { until } from "../support/closing_lines.ts";
@@ -8,6 +13,7 @@ import { bytesOf } from "../wire/bytes.ts";
 import { connectPair, type SocketPair } from "./socket_pair.ts";
 
 const FIRST = encodeMessage("p", bytesOf("first"));
+const LOGIN = bytesOf("the end of the login, ");
 const SECOND = encodeMessage("p", bytesOf("second"));
 
 Deno.test("Conversation reads whole messages, in whatever pieces they come, and keeps what is not one", async () => {
@@ -111,7 +117,7 @@ Deno.test("A wait ends with the signal's reason", async () => {
 Deno.test("A client that says far more than it was asked for is held back", async () => {
   await using talk = await startConversation();
   const { conversation, client } = talk;
-  const flood = client.peer.send(bytesOf(FIRST, new Uint8Array(32 << 20)));
+  const flood = client.peer.send(Buffer.concat([FIRST, new Uint8Array(32 << 20)]));
   assert.deepEqual((await conversation.client.read(100))?.body, bytesOf("first"));
   // Waits for as long as it takes the other side to answer; what can be read meanwhile has a bound.
   const answer = conversation.backend.read(100);
@@ -122,6 +128,100 @@ Deno.test("A client that says far more than it was asked for is held back", asyn
   await flood;
 });
 
+Deno.test("A conversation goes past streams in which nothing waits, and leaves others as they are", async () => {
+  await using past = await startConversation();
+  assert.equal(past.conversation.client.ends !== null, knowsHandles());
+  assert.equal(past.conversation.backend.ends !== null, knowsHandles());
+  await using behind = await startConversation({}, ({ socket }) => socket.unshift(bytesOf(FIRST, "kept ")));
+  assert.equal(behind.conversation.client.ends, null);
+  assert.deepEqual((await behind.conversation.client.read(100))?.body, bytesOf("first"));
+  await behind.client.peer.send(bytesOf("back"));
+  assert.deepEqual(await behind.finish("client"), bytesOf("kept back"));
+});
+
+Deno.test("What was read is wiped where it stood, which others use as well", async () => {
+  await using talk = await startConversation();
+  const { conversation: { client } } = talk;
+  const shared = FIRST.slice();
+  assert.equal(client.take(shared), false);
+  assert.deepEqual(shared, new Uint8Array(FIRST.length));
+  assert.deepEqual((await client.read(100))?.bytes, FIRST);
+  client.take(SECOND.slice());
+  assert.deepEqual([client.takeUnread(), client.takeUnread()], [SECOND, bytesOf()]);
+});
+
+Deno.test("The relay goes on behind what a login has written, as soon as the client takes it", async () => {
+  await using talk = await startConversation();
+  const { conversation, client, backend } = talk;
+  // More than the sockets between the two ends can hold.
+  const long = new Uint8Array(16 << 20).fill(0x6c);
+  conversation.client.write(long);
+  const session = relay(client.socket, backend.socket, {
+    idleTimeoutMs: 0,
+    handOver: () => conversation.handOver(),
+  });
+  const answer = new Uint8Array(1 << 20).fill(0x61);
+  const sent = backend.peer.send(answer).then(() => backend.peer.end());
+  for (let left = long.length; left > 0; left -= 1 << 20) await client.peer.read(1 << 20);
+  assert.ok(Buffer.from(answer).equals(await client.peer.read(answer.length)));
+  await sent;
+  session.destroy();
+});
+
+Deno.test("Conversation.release() drops what comes later, and last words go behind what was written", async () => {
+  await using talk = await startConversation();
+  const { conversation, client } = talk;
+  // More than the sockets between the two ends can hold.
+  const long = new Uint8Array(16 << 20).fill(0x6c);
+  conversation.client.write(bytesOf("so far"));
+  conversation.client.write(long);
+  conversation.client.write(SECOND);
+  const released = conversation.release().then(() => closeGracefully(client.socket, bytesOf("last words")));
+  await client.peer.send(FIRST);
+  assert.deepEqual(await client.peer.read(6), bytesOf("so far"));
+  for (let left = long.length; left > 0; left -= 1 << 20) await client.peer.read(1 << 20);
+  assert.deepEqual(await client.peer.read(SECOND.length), SECOND);
+  assert.deepEqual(await client.peer.readAll(), bytesOf("last words"));
+  client.peer.end();
+  await released;
+  assert.deepEqual(conversation.client.takeUnread(), bytesOf());
+});
+
+Deno.test("The relay takes over from a conversation wherever it stands, and no byte is lost or comes twice", async () => {
+  const pieces = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(pieces, pieces, fc.boolean(), async (fromClient, fromBackend, isHeldBack) => {
+      await using talk = await startConversation();
+      const { conversation, client, backend } = talk;
+      const behind = isHeldBack ? new Uint8Array(300_000).fill(0x62) : bytesOf("behind");
+      const asked = Buffer.concat([FIRST, behind, bytesOf("!")]);
+      const answered = Buffer.concat([SECOND, behind, bytesOf("?")]);
+      const sending = [
+        sendInPieces(client, asked, isHeldBack ? [asked.length] : fromClient),
+        sendInPieces(backend, answered, isHeldBack ? [answered.length] : fromBackend),
+      ];
+      assert.deepEqual((await conversation.client.read(100))?.bytes, FIRST);
+      assert.deepEqual((await conversation.backend.read(100))?.bytes, SECOND);
+      conversation.client.write(LOGIN);
+      const session = relay(client.socket, backend.socket, {
+        idleTimeoutMs: 0,
+        handOver: () => conversation.handOver(),
+      });
+      const rest = asked.subarray(FIRST.length);
+      assert.ok(rest.equals(await backend.peer.read(rest.length)));
+      const whole = Buffer.concat([LOGIN, answered.subarray(SECOND.length)]);
+      assert.ok(whole.equals(await client.peer.read(whole.length)));
+      await Promise.all(sending);
+      client.peer.end();
+      assert.equal((await backend.peer.readAll()).length, 0);
+      backend.peer.end();
+      assert.equal((await client.peer.readAll()).length, 0);
+      assert.equal((await session.ended).error, null);
+    }),
+    { numRuns: 20 },
+  );
+});
+
 interface Talk extends AsyncDisposable {
   readonly client: SocketPair;
   readonly backend: SocketPair;
@@ -130,8 +230,13 @@ interface Talk extends AsyncDisposable {
   finish(side: "client" | "backend"): Promise<Uint8Array>;
 }
 
-async function startConversation(options: Partial<ConversationOptions> = {}): Promise<Talk> {
+/** @param before What has been done to the client's socket by then. */
+async function startConversation(
+  options: Partial<ConversationOptions> = {},
+  before: (client: SocketPair) => void = () => {},
+): Promise<Talk> {
   const [client, backend] = [await connectPair(), await connectPair()];
+  before(client);
   const { signal = new AbortController().signal, endsOutOfTurn = false } = options;
   const conversation = new Conversation(client.socket, backend.socket, { signal, endsOutOfTurn });
   return {
@@ -139,16 +244,20 @@ async function startConversation(options: Partial<ConversationOptions> = {}): Pr
     backend,
     conversation,
     async finish(side) {
-      const unread = conversation.takeUnread()[side === "client" ? "fromClient" : "fromBackend"];
-      conversation.release();
+      const { fromClient, fromBackend, ends } = conversation.handOver();
       const { socket, peer } = side === "client" ? client : backend;
+      const chunks: Uint8Array[] = [side === "client" ? fromClient : fromBackend];
       peer.end();
-      const chunks: Uint8Array[] = [unread];
-      for await (const chunk of socket) chunks.push(chunk);
+      const ended = new Promise((resolve) => socket.once("end", resolve));
+      const take = (bytes: Uint8Array) => chunks.push(bytes.slice()) < 0;
+      if (ends === null) socket.on("data", take).resume();
+      else ends[side].source.handOver({ take, ending: () => {}, flooded: () => {} });
+      ends?.[side].source.resume();
+      await ended;
       return bytesOf(...chunks);
     },
     async [Symbol.asyncDispose]() {
-      conversation.release();
+      await conversation.release();
       await client[Symbol.asyncDispose]();
       await backend[Symbol.asyncDispose]();
     },

@@ -106,8 +106,8 @@ Deno.test("relay() passes on the end of a client that had ended its direction be
 });
 
 Deno.test("relay() begins with what either side has said already", async () => {
-  const unread = { fromClient: bytesOf("asked, "), fromBackend: bytesOf("answered, ") };
-  await using relayed = await startRelay({ idleTimeoutMs: 0, unread });
+  const unread = { fromClient: bytesOf("asked, "), fromBackend: bytesOf("answered, "), ends: null };
+  await using relayed = await startRelay({ idleTimeoutMs: 0, handOver: () => unread });
   const { client, backend, session } = relayed;
   await client.send(bytesOf("more"));
   assert.deepEqual(await backend.read(11), bytesOf("asked, more"));
@@ -124,8 +124,8 @@ Deno.test("relay() passes on what was said by sides that have ended since, and t
     socket.read(0);
     await until(() => socket.readableEnded, "the end");
   }
-  const unread = { fromClient: TERMINATE, fromBackend: bytesOf("last words") };
-  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, unread });
+  const unread = { fromClient: TERMINATE, fromBackend: bytesOf("last words"), ends: null };
+  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, handOver: () => unread });
   assert.deepEqual(await client.peer.readAll(), bytesOf("last words"));
   assert.deepEqual(await backend.peer.readAll(), TERMINATE);
   assert.deepEqual(await session.ended, { reason: "client_closed", error: null, canAnswer: false });
@@ -139,8 +139,8 @@ Deno.test("relay() passes on what a backend said that ended and is gone", async 
   await until(() => backend.socket.readableEnded, "the end");
   backend.socket.destroy();
   await until(() => backend.socket.closed, "the backend to be gone");
-  const unread = { fromClient: bytesOf(), fromBackend: bytesOf("last words") };
-  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, unread });
+  const unread = { fromClient: bytesOf(), fromBackend: bytesOf("last words"), ends: null };
+  const session = relay(client.socket, backend.socket, { idleTimeoutMs: 0, handOver: () => unread });
   assert.deepEqual(await client.peer.readAll(), bytesOf("last words"));
   client.peer.end();
   assert.equal((await session.ended).reason, "backend_closed");

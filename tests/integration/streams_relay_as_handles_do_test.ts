@@ -39,6 +39,7 @@ Deno.test("nobody asks a session to rest that never can", async () => {
 });
 
 await import("../connection/relay_test.ts");
+await import("../connection/conversation_test.ts");
 await import("./half_close_test.ts");
 await import("./slow_reader_test.ts");
 await import("./bytes_survive_back_pressure_test.ts");
