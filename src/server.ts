@@ -48,6 +48,7 @@ export class Server implements Serving {
   readonly #isListened: (route: LoadedRoute) => boolean;
   readonly #watch: ReturnType<typeof setInterval>;
   #renewals: number;
+  #isDraining = false;
 
   /** Listens nowhere yet. */
   constructor({ observe, budget, limits = new Limits(), shared }: ServerOptions) {
@@ -118,13 +119,14 @@ export class Server implements Serving {
   /** Revives listeners that may have met the limit of open files unnoticed, if another isolate has reason to think so. */
   async checkListeners(): Promise<void> {
     const { renewals } = this.#budget;
-    if (renewals === this.#renewals) return;
+    if (renewals === this.#renewals || this.#isDraining) return;
     this.#renewals = renewals;
     await this.#listeners.renew();
   }
 
   /** See connection/drain.ts. */
   async drain(timeoutMs: number): Promise<number> {
+    this.#isDraining = true;
     clearInterval(this.#watch);
     this.#gate.close();
     await this.#listeners.close();

@@ -34,7 +34,7 @@ export interface Listener {
    */
   close(): Promise<void>;
   /**
-   * Closes and binds again; open connections live on.
+   * Closes, as `close` does, and binds again; open connections live on.
    *
    * @throws The system's error; it may be called again.
    */
@@ -64,16 +64,21 @@ export async function listen(
   };
   let server = await bindAnew(endpoint.address, onConnection, options);
   const address = boundAddress(server, endpoint.address);
+  let turn = Promise.resolve();
+  // One after the other: of two that bind at the same time one would listen on, and nobody would close it.
+  const inTurn = (work: () => Promise<void>): Promise<void> => turn = turn.then(work, work);
+  const closeServer = async () => {
+    await emptyQueue(() => accepted);
+    await close(server);
+  };
   return {
     address,
-    close: async () => {
-      await emptyQueue(() => accepted);
-      await close(server);
-    },
-    renew: async () => {
-      await close(server);
-      server = await bindAnew(address, onConnection, options);
-    },
+    close: () => inTurn(closeServer),
+    renew: () =>
+      inTurn(async () => {
+        await closeServer();
+        server = await bindAnew(address, onConnection, options);
+      }),
   };
 }
 
