@@ -16,6 +16,7 @@ export class Isolate {
   readonly #waitingForLock = new AbortController();
   #receive: (message: FromWorker) => void = () => {};
   #isGone = false;
+  #holdsNoLock = false;
 
   /** @param module What it runs: a module that calls `serveAsWorker` of `worker.ts`. */
   constructor(module: string) {
@@ -47,7 +48,7 @@ export class Isolate {
   }
 
   get isGone(): boolean {
-    return this.#isGone;
+    return this.#isGone || this.#holdsNoLock;
   }
 
   /** Hears from now on what it says. */
@@ -65,7 +66,14 @@ export class Isolate {
   }
 
   #watch(lock: string): void {
-    endOfHolder(lock, this.#waitingForLock.signal).then(() => this.#end("It has ended itself"), () => {});
+    endOfHolder(lock, this.#waitingForLock.signal).then(() => this.#endsItself(), () => {});
+  }
+
+  /** An error that it ended by was sent before the lock was free, but comes another way: it is the better reason. */
+  async #endsItself(): Promise<void> {
+    this.#holdsNoLock = true;
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, TURN_MS));
+    this.#end("It has ended itself");
   }
 
   #end(detail: string): void {
@@ -77,3 +85,6 @@ export class Isolate {
     this.#gone.resolve(detail);
   }
 }
+
+// Whatever is there by then has been seen by the end of the second.
+const TURN_MS = 10;
