@@ -132,7 +132,9 @@ TESTS["characters that are obeyed and not seen are shown escaped"] = async (brow
 
 TESTS["a feed that drops is said to have dropped, tried again, and made up for"] = async (browser) => {
   await using admin = startFakeAdmin({ open: [connectionJson({ user: "carol" })] });
-  const { page } = await browser.open(admin.address);
+  const { page } = await browser.open("about:blank");
+  await page.clock.install();
+  await page.goto(admin.address);
   await page.waitForSelector(".chip:text-is('Live')");
   await page.waitForSelector("text=carol");
   admin.refuseFeeds(true);
@@ -144,11 +146,13 @@ TESTS["a feed that drops is said to have dropped, tried again, and made up for"]
   await page.waitForSelector("text=bob");
   assert.equal(await page.locator("text=carol").count(), 0);
   await page.waitForSelector("text=Tables are still refreshed");
+  // It would try again by itself in a moment, and there would be nothing left to press.
+  await stopClock(page);
   admin.refuseFeeds(false);
   await page.click("text=Try now");
-  await page.waitForSelector(".chip:text-is('Live')");
-  // The page may know of it a moment before the server does.
   await until(() => admin.feeds() === 1);
+  await page.clock.resume();
+  await page.waitForSelector(".chip:text-is('Live')");
   admin.send({ event: "connection.accepted", connection: "c-3", route: "orders", client: "203.0.113.77:1" });
   await page.waitForSelector("text=203.0.113.77:1");
   assert.equal(await page.locator("text=Live events stopped").count(), 0);
@@ -262,9 +266,9 @@ TESTS["a page that nobody looks at asks nothing, and after a minute lets the fee
   const { page } = await browser.open("about:blank");
   await page.clock.install();
   await page.goto(admin.address);
-  await page.clock.runFor(3_000);
   await page.waitForSelector(".chip:text-is('Live')");
   await page.waitForSelector(".opener");
+  await stopClock(page);
   await setHidden(page, true);
   await settled(admin);
   const asked = admin.requests.get("/connections");
@@ -275,7 +279,7 @@ TESTS["a page that nobody looks at asks nothing, and after a minute lets the fee
   await until(() => admin.feeds() === 0);
   await setHidden(page, false);
   await until(() => admin.feeds() === 1);
-  await page.clock.runFor(1_000);
+  await page.clock.resume();
   await page.waitForSelector(".chip:text-is('Live')");
 };
 
@@ -328,6 +332,12 @@ async function setHidden(page: Page, hidden: boolean): Promise<void> {
     Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   `);
+}
+
+/** From here on time passes for the page as the test says: after `install` it would go on by itself, too. */
+async function stopClock(page: Page): Promise<void> {
+  const now = await page.evaluate("Date.now()") as number;
+  await page.clock.pauseAt(now + 10_000);
 }
 
 /** Waits until requests that were under way have been answered: two looks apart that see the same. */
