@@ -70,13 +70,16 @@ function leave(socket: Socket): void {
 }
 
 /**
- * Takes away whatever refers to sockets: owners, and methods bound to them. Nothing is deleted: the engine would keep what
- * is left in a dictionary, which takes more memory, and time whenever a method of the handle is called.
+ * Takes away whatever refers to sockets: owners, and methods bound to them. Of a TCP handle nothing is deleted: the engine
+ * would keep what is left in a dictionary, which takes more memory, and time whenever a method of the handle is called.
+ * A TLS handle is one already, for node:tls gives it some thirty properties: without them it is a small one.
  */
 function strip(handle: StreamHandle): void {
   const native = Object.getPrototypeOf(handle);
   for (const key of Reflect.ownKeys(handle)) {
-    if (!KEPT.has(key)) Reflect.set(handle, key, native[key]);
+    if (KEPT.has(key)) continue;
+    if (isTls(handle)) Reflect.deleteProperty(handle, key);
+    else Reflect.set(handle, key, native[key]);
   }
   // Of a handle below TLS an accessor, which asks the socket.
   Object.defineProperty(handle, "reading", {

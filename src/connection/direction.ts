@@ -6,21 +6,20 @@ import { DirectSink, type SinkOwner } from "./direct_sink.ts";
 import { DirectSource, type SourceOwner } from "./direct_source.ts";
 import type { Leg } from "./leg.ts";
 import { isTls, nativeHandle } from "./native_handle.ts";
-import type { Quiet } from "./quiet.ts";
 
-/** Options of {@linkcode Direction}. */
-export interface DirectionOptions {
+/** Who has directions; one for both, as every idle session keeps them. */
+export interface DirectionOwner {
   /** Shown every chunk before it is written; the bytes are on loan until it returns. */
-  readonly onChunk: (chunk: Uint8Array) => void;
-  /** Told whenever something moves. */
-  readonly quiet: Quiet;
+  passes(chunk: Uint8Array, direction: Direction): void;
+  /** Told whenever something else moves. */
+  moved(): void;
 }
 
 /** Copies what `source` brings to `sink`. Its end is not passed on by itself: see {@linkcode finish}. */
 export class Direction implements SourceOwner, SinkOwner {
   readonly #source: Leg;
   readonly #sink: Leg;
-  readonly #options: DirectionOptions;
+  readonly #owner: DirectionOwner;
   #directSource: DirectSource | null = null;
   #directSink: DirectSink | null = null;
   /** Stops copying with streams, while that is how it is done. */
@@ -28,10 +27,10 @@ export class Direction implements SourceOwner, SinkOwner {
   #isPaused = false;
   #onDrained: (() => void) | null = null;
 
-  constructor(source: Leg, sink: Leg, options: DirectionOptions) {
+  constructor(source: Leg, sink: Leg, owner: DirectionOwner) {
     this.#source = source;
     this.#sink = sink;
-    this.#options = options;
+    this.#owner = owner;
   }
 
   /** Copies with what reads the source and writes the sink already. Call it before {@linkcode start}. */
@@ -95,8 +94,7 @@ export class Direction implements SourceOwner, SinkOwner {
 
   /** The direct source's. */
   take(bytes: Uint8Array): boolean {
-    this.#options.quiet.touch();
-    this.#options.onChunk(bytes);
+    this.#owner.passes(bytes, this);
     const sink = this.#directSink!;
     const isKept = sink.write(bytes);
     if (sink.pending >= HIGH_WATER_BYTES) {
@@ -118,7 +116,7 @@ export class Direction implements SourceOwner, SinkOwner {
 
   /** The direct sink's. */
   progressed(): void {
-    this.#options.quiet.touch();
+    this.#owner.moved();
     const { pending } = this.#directSink!;
     if (!this.#source.destroyed) this.#directSource!.letGo();
     if (this.#isPaused && pending < HIGH_WATER_BYTES) {
@@ -134,7 +132,7 @@ export class Direction implements SourceOwner, SinkOwner {
   #stream(before: Uint8Array): void {
     const [source, sink] = [this.#source.socket, this.#sink.socket];
     const onDrain = () => {
-      this.#options.quiet.touch();
+      this.#owner.moved();
       if (this.#directSource === null) source.resume();
     };
     const onData = (chunk: Uint8Array) => {
@@ -142,8 +140,7 @@ export class Direction implements SourceOwner, SinkOwner {
         this.take(chunk);
         return this.#read();
       }
-      this.#options.quiet.touch();
-      this.#options.onChunk(chunk);
+      this.#owner.passes(chunk, this);
       if (sink.write(chunk)) return;
       source.pause();
       sink.once("drain", onDrain);

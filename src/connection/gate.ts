@@ -30,14 +30,15 @@ export class Gate {
 
   /** Serves the connection, or closes it at once. */
   serve(accepted: Accepted, surroundings: Surroundings): void {
-    const { budget, observe } = this.#options;
-    if (!budget.admits()) return this.#refuse(accepted, surroundings);
-    serveConnection(accepted, surroundings).catch((error: unknown) => {
-      // The pipeline promises not to; if it does, that is one connection's trouble and nobody else's.
-      const stack = error instanceof Error ? error.stack ?? "" : "";
-      observe({ event: "server.failed", error: String(error), stack });
-    });
+    if (!this.#options.budget.admits()) return this.#refuse(accepted, surroundings);
+    serveConnection(accepted, surroundings, this.#broken).catch(this.#broken);
   }
+
+  /** The pipeline promises that there is nothing of the kind; if there is, that is one connection's trouble. */
+  readonly #broken = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack ?? "" : "";
+    this.#options.observe({ event: "server.failed", error: String(error), stack });
+  };
 
   /** Stops waiting for room; the listeners are being closed. */
   close(): void {

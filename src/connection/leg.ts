@@ -49,7 +49,7 @@ export class Leg {
    */
   rest(): void {
     if (this.#socket === null) return;
-    this.#handle = takeHandle(this.#socket, this.#failed);
+    this.#handle = takeHandle(this.#socket, (error) => this.socket.destroy(error));
     if (this.#handle !== null) this.#socket = null;
   }
 
@@ -61,8 +61,4 @@ export class Leg {
     this.#owner.woken(this, socket);
     return socket;
   }
-
-  readonly #failed = (error: Error): void => {
-    this.socket.destroy(error);
-  };
 }

@@ -25,14 +25,27 @@ import type { Session } from "./session.ts";
 import { readStartup, type Started } from "./startup.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** Serves one client from accept to the closing line. Never rejects. */
+/**
+ * Serves one client from accept to the closing line. Never rejects. While its session lasts nothing waits but one function:
+ * sessions last, and are many.
+ *
+ * @param broken Told when a connection cannot be closed as it should.
+ */
 // deno-lint-ignore require-await -- what is thrown rejects, and `accepted` is let go of at once
-export async function serveConnection(accepted: Accepted, surroundings: Surroundings): Promise<void> {
+export async function serveConnection(
+  accepted: Accepted,
+  surroundings: Surroundings,
+  broken: (error: unknown) => void,
+): Promise<void> {
   const progress = new Progress(accepted, surroundings);
-  return finish(openSession(accepted, progress, surroundings), progress);
+  const opening = openSession(accepted, progress, surroundings);
+  const over = () => {
+    finish(opening, progress).catch(broken);
+  };
+  opening.then((session) => session === null ? over() : session.onEnded(over), over);
 }
 
-/** Holds nothing of the stages while the session lasts: a relay that rests does without their sockets. */
+/** When there is no session, or when it has ended. */
 async function finish(opening: Promise<Session | null>, progress: Progress): Promise<void> {
   try {
     const session = await opening;
@@ -93,7 +106,7 @@ async function permit(
   const late = `App has not decided within ${appTimeoutMs} ms (app_timeout)`;
   const deadline = progress.stoppedBy(new Deadline(appTimeoutMs, "app_failed", late));
   try {
-    const options = { signal: deadline.signal, findRoute, startApp: progress.startApp };
+    const options = { signal: deadline.signal, findRoute, startApp: startAppOf(progress) };
     if (started.packet.kind === "cancel_request") {
       const cancelRoutes = cancelRoutesOf(started, { findRoute, lentBackends });
       return progress.authorized(await authorizeCancel({ ...started, cancelRoutes }, options));
@@ -105,6 +118,10 @@ async function permit(
   } finally {
     deadline.clear();
   }
+}
+
+function startAppOf(progress: Progress): AuthorizeOptions["startApp"] {
+  return (app, scope, graceMs) => progress.startApp(app, scope, graceMs);
 }
 
 /** From there to the backend and into the session; `null` after a CancelRequest. */
@@ -133,7 +150,7 @@ async function reachBackend(authorized: Authorized, progress: Progress): Promise
   const deadline = progress.stoppedBy(connectDeadline(...dialled.map(({ config }) => config.backend)));
   const { signal } = deadline;
   const connect = async (route: Route) =>
-    progress.connected(await connectBackend(route, { signal, onSocket: progress.own }));
+    progress.connected(await connectBackend(route, { signal, onSocket: (socket) => progress.own(socket) }));
   try {
     if (packet.kind !== "cancel_request") return await connect(backendRoute);
     await anyOf(cancelRoutes.map(async (route) => forwardCancel(packet, await connect(route), signal)));

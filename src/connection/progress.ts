@@ -57,9 +57,9 @@ export class Progress {
   }
 
   /** Notes a socket that must not outlive the connection. */
-  own = (socket: Socket): void => {
+  own(socket: Socket): void {
     this.#sockets.own(socket);
-  };
+  }
 
   /** Lets {@linkcode stop} end the stages that wait on `deadline`, also if it was called between two of them. */
   stoppedBy(deadline: Deadline): Deadline {
@@ -69,11 +69,11 @@ export class Progress {
   }
 
   /** Calls an app that is told how the connection ends, and that may end it by contradicting itself. */
-  startApp = (app: App, scope: PostgresqlScope, graceMs: number): AppRun => {
+  startApp(app: App, scope: PostgresqlScope, graceMs: number): AppRun {
     const failed = reporterOf(this.#surroundings.observe, this.#steps.fields);
     this.#app = new AppRun(app, scope, { failed, revoked: (error) => this.stop(error), graceMs });
     return this.#app;
-  };
+  }
 
   /** Who the client is; only a load balancer makes this another one than the socket's peer. */
   announced(accepted: Accepted): Accepted {
@@ -146,7 +146,8 @@ export class Progress {
 
   connected(backend: Backend): Backend {
     const { address, tls } = backend;
-    this.#backends = [...this.#backends, { address, tls }];
+    // Not spread into a literal, which has room for sixteen more.
+    this.#backends = this.#backends.concat({ address, tls });
     this.#sockets.connected(backend.stream);
     this.#steps.take({
       event: "backend.connected",

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net";
 import { type CloseReason, StageError } from "../errors.ts";
 import type { Handover } from "./conversation.ts";
-import { Direction } from "./direction.ts";
+import { Direction, type DirectionOwner } from "./direction.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import { knowsHandles } from "./native_handle.ts";
 import { Quiet } from "./quiet.ts";
@@ -33,15 +33,15 @@ export function relay(client: Socket, backend: Socket, options: RelayOptions): S
   return new RelayedSession(client, backend, options);
 }
 
-class RelayedSession implements Session, LegOwner {
-  readonly ended: Promise<SessionEnd>;
+class RelayedSession implements Session, LegOwner, DirectionOwner {
   readonly #client: Leg;
   readonly #backend: Leg;
   readonly #toBackend: Direction;
   readonly #toClient: Direction;
   readonly #tail = new SessionTail();
   readonly #quiet = new Quiet();
-  #settle!: (end: SessionEnd) => void;
+  #end: SessionEnd | null = null;
+  #onEnded: ((end: SessionEnd) => void) | null = null;
   #firstToClose: CloseReason | null = null;
   #hasEnded = false;
 
@@ -50,12 +50,10 @@ class RelayedSession implements Session, LegOwner {
     backendSocket: Socket,
     { idleTimeoutMs, handOver = () => NOTHING }: RelayOptions,
   ) {
-    this.ended = new Promise<SessionEnd>((resolve) => this.#settle = resolve);
     const client = this.#client = new Leg(clientSocket, this);
     const backend = this.#backend = new Leg(backendSocket, this);
-    const [tail, quiet] = [this.#tail, this.#quiet];
-    this.#toBackend = new Direction(client, backend, { quiet, onChunk: (chunk) => tail.fromClient(chunk) });
-    this.#toClient = new Direction(backend, client, { quiet, onChunk: (chunk) => tail.fromBackend(chunk) });
+    this.#toBackend = new Direction(client, backend, this);
+    this.#toClient = new Direction(backend, client, this);
     const { ends, fromClient, fromBackend } = handOver();
     if (ends !== null) {
       this.#toBackend.takeOver({ source: ends.client.source, sink: ends.backend.sink });
@@ -63,11 +61,27 @@ class RelayedSession implements Session, LegOwner {
     }
     if (idleTimeoutMs > 0) {
       const message = `No byte in either direction for ${idleTimeoutMs} ms (idle_timeout)`;
-      quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
+      this.#quiet.wait(idleTimeoutMs, () => this.end(new StageError("idle_timeout", message)));
     }
     // First: a session that has nothing to begin with ends in there, and then nobody may ask it any more.
     if (knowsHandles()) restLater(this);
     this.#start(clientSocket, backendSocket, { fromClient, fromBackend });
+  }
+
+  get ended(): Promise<SessionEnd> {
+    return new Promise((resolve) => this.onEnded(resolve));
+  }
+
+  onEnded(listener: (end: SessionEnd) => void): void {
+    const [end, before] = [this.#end, this.#onEnded];
+    if (end !== null) queueMicrotask(() => listener(end));
+    else if (before === null) this.#onEnded = listener;
+    else {
+      this.#onEnded = (end) => {
+        before(end);
+        listener(end);
+      };
+    }
   }
 
   get bytesRead(): Session["bytesRead"] {
@@ -94,6 +108,18 @@ class RelayedSession implements Session, LegOwner {
     this.#client.rest();
     this.#backend.rest();
     return true;
+  }
+
+  /** The directions'. */
+  passes(chunk: Uint8Array, direction: Direction): void {
+    this.#quiet.touch();
+    if (direction === this.#toBackend) this.#tail.fromClient(chunk);
+    else this.#tail.fromBackend(chunk);
+  }
+
+  /** The directions'. */
+  moved(): void {
+    this.#quiet.touch();
   }
 
   /** The legs'. */
@@ -125,6 +151,15 @@ class RelayedSession implements Session, LegOwner {
   destroy(): void {
     this.#client.socket.destroy();
     this.#backend.socket.destroy();
+  }
+
+  /** The first one counts. Whoever ends a session has not to expect that it is closed meanwhile. */
+  #settle(end: SessionEnd): void {
+    if (this.#end !== null) return;
+    this.#end = end;
+    const listener = this.#onEnded;
+    this.#onEnded = null;
+    if (listener !== null) queueMicrotask(() => listener(end));
   }
 
   #start(client: Socket, backend: Socket, { fromClient, fromBackend }: Omit<Handover, "ends">): void {

@@ -7,6 +7,8 @@ import type { CloseReason, StageError } from "../errors.ts";
 export interface Session {
   /** Settles when both directions are done. Never rejects. */
   readonly ended: Promise<SessionEnd>;
+  /** The same without a promise, which of thousands of sessions are much: calls back, later, when both are done. */
+  onEnded(listener: (end: SessionEnd) => void): void;
   /** Whether the backend waits for the client's next query, outside a transaction. */
   isIdle(): boolean;
   /** Bytes received so far from the client and from the backend, without TLS. */

@@ -10,18 +10,21 @@
  * @see {@link https://www.postgresql.org/docs/current/protocol-message-formats.html | PostgreSQL, Message Formats}
  */
 export class SessionTail {
-  // A copy: a reference would keep the read buffer of every idle session alive.
-  readonly #last = new Uint8Array(READY_BYTES);
+  // Numbers: a reference would keep the read buffer of every idle session alive, and an array of its own takes 350 bytes.
+  /** The last four bytes of the backend's stream, big-endian. */
+  #last = 0;
+  /** The two bytes in front of them. */
+  #before = 0;
   #isAnswered = false;
   #hasTerminated = false;
 
   /** Notes a chunk from the backend. */
   fromBackend(chunk: Uint8Array): void {
     this.#isAnswered = true;
-    const last = this.#last;
-    const fresh = Math.min(chunk.length, READY_BYTES);
-    last.copyWithin(0, fresh);
-    for (let i = 1; i <= fresh; i++) last[READY_BYTES - i] = chunk[chunk.length - i]!;
+    for (let i = Math.max(0, chunk.length - READY_BYTES); i < chunk.length; i++) {
+      this.#before = (this.#before << 8 | this.#last >>> 24) & 0xffff;
+      this.#last = this.#last << 8 | chunk[i]!;
+    }
   }
 
   /** Notes a chunk from the client, which the backend has not answered yet. */
@@ -32,12 +35,12 @@ export class SessionTail {
 
   /** Whether the backend waits for a query, outside a transaction. */
   isIdle(): boolean {
-    return this.#isAnswered && this.isBetweenMessages() && this.#last[READY_BYTES - 1] === STATUS_IDLE;
+    return this.#isAnswered && this.isBetweenMessages() && (this.#last & 0xff) === STATUS_IDLE;
   }
 
   /** Whether the backend's stream stands right behind a ReadyForQuery, where another message may begin. */
   isBetweenMessages(): boolean {
-    return READY_PREFIX.every((byte, i) => this.#last[i] === byte);
+    return this.#before === READY_BEFORE && this.#last >>> 8 === READY_LAST;
   }
 
   /** Whether the client has said Terminate: then the backend's close is the answer, not a loss. */
@@ -51,8 +54,9 @@ function endsWith(chunk: Uint8Array, suffix: readonly number[]): boolean {
   return start >= 0 && suffix.every((byte, i) => chunk[start + i] === byte);
 }
 
-// Type byte, length 5; the status byte follows: 'I', 'T' or 'E'.
-const READY_PREFIX = [0x5a, 0, 0, 0, 5];
+// Type byte 'Z', length 5; the status byte follows: 'I', 'T' or 'E'.
+const READY_BEFORE = 0x5a00;
+const READY_LAST = 0x000005;
 const READY_BYTES = 6;
 const STATUS_IDLE = 0x49;
 

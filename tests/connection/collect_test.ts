@@ -38,10 +38,10 @@ Deno.test("IdleWatch wants two looks between which the process has done next to 
   assert.equal(watch.isIdle(1_000, 0), false, "the first look");
   assert.equal(watch.isIdle(1_000.1, 500), true);
   assert.equal(watch.isIdle(1_400, 1_000), false, "a rush");
-  assert.equal(watch.isIdle(1_403, 1_500), false, "more than a two-hundredth of a core");
-  assert.equal(watch.isIdle(1_403, 2_000), true);
+  assert.equal(watch.isIdle(1_406, 1_500), false, "more than a hundredth of a core");
+  assert.equal(watch.isIdle(1_406, 2_000), true);
   // A look that comes late has more to look back on.
-  assert.equal(watch.isIdle(1_410, 3_500), true);
+  assert.equal(watch.isIdle(1_416, 3_500), true);
 });
 
 /** Takes the place of V8's `gc`, and counts who waits for a moment to call it. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { Direction } from "../../src/connection/direction.ts";
 import { Leg } from "../../src/connection/leg.ts";
-import { Quiet } from "../../src/connection/quiet.ts";
 import { until } from "../support/closing_lines.ts";
 import { bytesOf } from "../wire/bytes.ts";
 import { connectPair, type SocketPair } from "./socket_pair.ts";
@@ -85,8 +84,8 @@ async function startCopy(prepare?: (source: SocketPair, sink: SocketPair) => voi
   prepare?.(source, sink);
   const chunks: string[] = [];
   const direction = new Direction(new Leg(source.socket, OWNER), new Leg(sink.socket, OWNER), {
-    quiet: new Quiet(),
-    onChunk: (chunk) => void chunks.push(new TextDecoder().decode(chunk)),
+    moved: () => {},
+    passes: (chunk) => void chunks.push(new TextDecoder().decode(chunk)),
   });
   direction.start();
   return {
