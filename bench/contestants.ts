@@ -49,17 +49,19 @@ export interface PgtlsOptions {
   readonly main?: string;
   /** Keys of the configuration beside the route. */
   readonly config?: () => Record<string, unknown>;
+  /** What the route's backend is without TLS. @default the stage's PostgreSQL */
+  readonly plainPort?: number;
 }
 
 /** pgtls, as `deno task start` of its tree starts it. */
 export function pgtls(stage: Stage, name: string, options: PgtlsOptions = {}): Proxy {
-  const { main = THIS_TREE, config } = options;
+  const { main = THIS_TREE, config, plainPort = stage.plain.port } = options;
   return {
     name,
     sslmode: "require",
     start: async (backend) => {
       const port = freePort();
-      const tables = { ...config?.(), proxy: [pgtlsRoute(stage, backend, port)] };
+      const tables = { ...config?.(), proxy: [pgtlsRoute({ ...stage, plainPort }, backend, port)] };
       const file = await writeFile(stage, `pgtls-${port}.toml`, stringify(tables));
       return await ServerProcess.start(await pgtlsCommand(main, file, port));
     },
@@ -77,14 +79,14 @@ export async function pgtlsCommand(main: string, file: string, port: number): Pr
 }
 
 function pgtlsRoute(
-  { files, plain, tls }: Stage,
+  { files, plainPort, tls }: Pick<Stage, "files" | "tls"> & { readonly plainPort: number },
   backend: BackendKind,
   port: number,
 ): Record<string, unknown> {
   const { serverCert, serverKey, oneCa, manyCas } = files;
   const listener = { bind_address: `127.0.0.1:${port}`, server_cert: serverCert, server_key: serverKey };
   if (backend === "plaintext") {
-    return { listener, backend: { address: `127.0.0.1:${plain.port}`, tls_enabled: false } };
+    return { listener, backend: { address: `127.0.0.1:${plainPort}`, tls_enabled: false } };
   }
   const root_ca = backend === "one_ca" ? oneCa : manyCas;
   return { listener, backend: { address: `127.0.0.1:${tls.port}`, server_name: "localhost", root_ca } };
