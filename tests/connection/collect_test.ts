@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { collectSoon, IdleWatch, noteRested } from "../../src/connection/collect.ts";
 import { eventually } from "../support/closing_lines.ts";
+import { fakeEngine } from "../support/fake_engine.ts";
 
 Deno.test("a worker started with the flags of the task collects when its sessions have come to rest", async () => {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -43,31 +44,3 @@ Deno.test("IdleWatch wants two looks between which the process has done next to 
   // A look that comes late has more to look back on.
   assert.equal(watch.isIdle(1_416, 3_500), true);
 });
-
-/** Takes the place of V8's `gc`, and counts who waits for a moment to call it. */
-function fakeEngine() {
-  const outside = globalThis as { gc?: (options: unknown) => void };
-  const { gc } = outside;
-  const { setInterval } = globalThis;
-  const { promise: collected, resolve } = Promise.withResolvers<void>();
-  const engine = {
-    collected,
-    asked: [] as unknown[],
-    waiting: 0,
-    set isMissing(_: true) {
-      outside.gc = undefined!;
-    },
-    [Symbol.dispose]() {
-      Object.assign(globalThis, { gc, setInterval });
-    },
-  };
-  outside.gc = (options) => {
-    engine.asked.push(options);
-    resolve();
-  };
-  globalThis.setInterval = ((callback: () => void, ms: number) => {
-    engine.waiting++;
-    return setInterval(callback, ms);
-  }) as typeof setInterval;
-  return engine;
-}

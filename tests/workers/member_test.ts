@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/closing_lines.ts";
+import { fakeEngine } from "../support/fake_engine.ts";
 import { Isolate } from "../../src/workers/isolate.ts";
 import { Member, type MemberFailure } from "../../src/workers/member.ts";
 import { isolateModule } from "./isolate_support.ts";
@@ -23,16 +24,9 @@ Deno.test("Member hands on every batch of events, in order", async () => {
 });
 
 Deno.test("Member lets the main isolate collect, too, when its worker has", async () => {
-  const outside = globalThis as { gc?: unknown };
-  const { gc } = outside;
-  try {
-    const collected = Promise.withResolvers<void>();
-    outside.gc = () => collected.resolve();
-    await using _stage = open(`postMessage({ kind: "collected" });`);
-    await eventually(collected.promise, "a collection");
-  } finally {
-    outside.gc = gc;
-  }
+  using engine = fakeEngine();
+  await using _stage = open(`postMessage({ kind: "collected" });`);
+  await eventually(engine.collected, "a collection");
 });
 
 for (
