@@ -4,7 +4,8 @@ import { encodeErrorResponse } from "../../src/wire/error_response.ts";
 import { eventually, onlyClosingLine } from "../support/closing_lines.ts";
 import { admit, startFakeBackend, WELCOME } from "../support/fake_backend.ts";
 import { startupMessage } from "../support/raw_client.ts";
-import { ALL_LEGS, connectOver, speak, startProxyTo } from "../support/two_legs.ts";
+import { ALL_LEGS, ca, type Leg, speak, startProxyTo } from "../support/two_legs.ts";
+import { bytesOf, SSL_REQUEST } from "../wire/bytes.ts";
 
 const WORDS = encodeErrorResponse({
   severity: "FATAL",
@@ -26,16 +27,44 @@ for (const legs of ALL_LEGS) {
       tcp.socket.destroy();
     });
     await using proxy = await startProxyTo(backend.port, legs.backend);
-    await using client = await connectOver(legs.client, proxy);
-    await client.send(startupMessage());
-    await client.read(WELCOME.length);
-    const sending = (async () => {
-      for (let i = 0; i < 600 && !client.isClosed; i++) await client.send(new Uint8Array(50_000));
-    })();
-    const answer = await eventually(client.readAll(), "the end");
-    assert.deepEqual(answer, WORDS);
+    using client = await connectOver(legs.client, proxy.ports[0]!);
+    await client.write(startupMessage());
+    for (let read = 0; read < WELCOME.length;) {
+      read += (await client.read(new Uint8Array(WELCOME.length - read)))!;
+    }
+    const sending = sendUntilItFails(client);
+    assert.deepEqual(await eventually(readAll(client), "the end"), WORDS);
     await onlyClosingLine(proxy);
-    client.socket.destroy();
-    await sending;
+    await eventually(sending, "the client to stop sending");
   });
+}
+
+/** A client that reads what has come also when it can send no more, as libpq does: a socket of node:net is gone then. */
+async function connectOver(leg: Leg, port: number): Promise<Deno.Conn> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  if (leg === "clear") return conn;
+  await conn.write(SSL_REQUEST);
+  assert.equal(await conn.read(new Uint8Array(1)), 1);
+  return await Deno.startTls(conn, { hostname: "localhost", caCerts: [ca.certPem] });
+}
+
+async function sendUntilItFails(client: Deno.Conn): Promise<void> {
+  const chunk = new Uint8Array(50_000);
+  try {
+    while (true) await client.write(chunk);
+  } catch {
+    // Whoever reads it has gone.
+  }
+}
+
+/** Up to the end of the stream, or to a connection that breaks off. */
+async function readAll(client: Deno.Conn): Promise<Uint8Array> {
+  let all = bytesOf();
+  const buffer = new Uint8Array(4_096);
+  try {
+    for (let count; (count = await client.read(buffer)) !== null;) all = bytesOf(all, buffer.slice(0, count));
+  } catch {
+    // It broke off.
+  }
+  return all;
 }
