@@ -8,7 +8,7 @@ import { HEAD_BYTES, type Message } from "../wire/message.ts";
 import { type DirectEnds, openEnds } from "./direct_ends.ts";
 import type { SinkOwner, SinkSocket } from "./direct_sink.ts";
 import type { SourceOwner } from "./direct_source.ts";
-import { Incoming } from "./incoming.ts";
+import { concat, Incoming } from "./incoming.ts";
 import type { StreamHandle } from "./native_handle.ts";
 
 /** Options of a conversation. */
@@ -74,14 +74,25 @@ export class SocketPeer implements Peer, SourceOwner, SinkOwner, SinkSocket {
     return this.#incoming.length > 0;
   }
 
+  /** Whether it does not take what it is told: then who speaks to it has to wait, and nothing piles up here. */
+  get isBehind(): boolean {
+    if (this.destroyed) return false;
+    return this.ends === null ? this.socket.writableNeedDrain : this.ends.sink.pending >= HIGH_WATER_BYTES;
+  }
+
   async read(limitBytes: number): Promise<Message | null> {
     const { other, signal, endsOutOfTurn, change } = this.#surroundings;
     while (true) {
       signal.throwIfAborted();
+      const isAlone = other().hasLeft && !this.#mayFinish;
+      if (other().isBehind && !isAlone) {
+        await change();
+        continue;
+      }
       const message = this.#incoming.next(limitBytes);
       if (message !== null) return message;
       if (this.socket.readableEnded || this.hasLeft) return null;
-      if (other().hasLeft && !this.#mayFinish) return null;
+      if (isAlone) return null;
       if (endsOutOfTurn && other().hasUnread) return null;
       if (this.#isPaused) this.#resume();
       await change();
@@ -180,20 +191,13 @@ export class SocketPeer implements Peer, SourceOwner, SinkOwner, SinkSocket {
   }
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
-
-const CHANGES = ["end", "close", "error"] as const;
+const CHANGES = ["end", "close", "error", "drain"] as const;
 
 /** The longest message of a login is a password (PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH). */
 const MAX_MESSAGE_BYTES = HEAD_BYTES + 65_535;
+
+// As in a session (direction.ts): the socket itself holds more than a login says, unless nobody reads.
+const HIGH_WATER_BYTES = 64 * 1024;
 
 // As long as a refusal may take to be read (socket.ts).
 const LAST_BYTES_MS = 3_000;

@@ -128,6 +128,48 @@ Deno.test("A client that says far more than it was asked for is held back", asyn
   await flood;
 });
 
+Deno.test("Who speaks has to wait while the other side does not take what it is told", async () => {
+  await using talk = await startConversation();
+  const { conversation, client, backend } = talk;
+  const notice = encodeMessage("N", new Uint8Array(10_000));
+  // More than the sockets between the two ends can hold.
+  const notices = Array<Uint8Array>(1_600).fill(notice);
+  const sent = backend.peer.send(Buffer.concat(notices));
+  const passAll = async () => {
+    for (const _ of notices) {
+      const message = await conversation.backend.read(10_000);
+      assert.equal(conversation.client.isBehind, false);
+      conversation.client.write(message!.bytes);
+    }
+  };
+  const readAll = async () => {
+    await until(() => conversation.client.isBehind, "the client to be behind");
+    for (const _ of notices) assert.deepEqual(await client.peer.read(notice.length), notice);
+  };
+  await Promise.all([passAll(), readAll()]);
+  await sent;
+});
+
+Deno.test("A wait for somebody who does not take what it is told ends with the signal, or with the connection", async () => {
+  for (const hasGone of [false, true]) {
+    const controller = new AbortController();
+    await using talk = await startConversation({ signal: controller.signal });
+    const { conversation, client, backend } = talk;
+    // More than the sockets between the two ends can hold.
+    conversation.client.write(new Uint8Array(16 << 20));
+    assert.equal(conversation.client.isBehind, true);
+    const reading = conversation.backend.read(100);
+    await backend.peer.send(FIRST);
+    await until(() => conversation.backend.hasUnread, "what the backend has said");
+    const late = new StageError("auth_timeout", "late");
+    if (hasGone) client.peer.reset();
+    else controller.abort(late);
+    if (!hasGone) await assert.rejects(reading, (error) => error === late);
+    else assert.deepEqual((await reading)?.bytes, FIRST);
+    client.socket.destroy();
+  }
+});
+
 Deno.test("A conversation goes past streams in which nothing waits, and leaves others as they are", async () => {
   await using past = await startConversation();
   assert.equal(past.conversation.client.ends !== null, knowsHandles());
