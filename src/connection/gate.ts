@@ -23,6 +23,7 @@ export class Gate {
   #refused = 0;
   #reportedAt = -Infinity;
   #recovery: ReturnType<typeof setInterval> | null = null;
+  #isClosed = false;
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -30,7 +31,7 @@ export class Gate {
 
   /** Serves the connection, or closes it at once. */
   serve(accepted: Accepted, surroundings: Surroundings): void {
-    if (!this.#options.budget.admits()) return this.#refuse(accepted, surroundings);
+    if (!this.#options.budget.admits()) return this.#refuse(accepted);
     serveConnection(accepted, surroundings, this.#broken).catch(this.#broken);
   }
 
@@ -40,16 +41,16 @@ export class Gate {
     this.#options.observe({ event: "server.failed", error: String(error), stack });
   };
 
-  /** Stops waiting for room; the listeners are being closed. */
+  /** Waits for room no more, and binds nothing anew: the listeners are being closed. Who still comes is served. */
   close(): void {
-    if (this.#recovery !== null) clearInterval(this.#recovery);
-    this.#recovery = null;
+    this.#isClosed = true;
+    this.#stopWaiting();
   }
 
-  #refuse({ socket, endpoint }: Accepted, surroundings: Surroundings): void {
+  #refuse({ socket, endpoint }: Accepted): void {
     socket.destroy();
     this.#refused++;
-    this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);
+    this.#waitForRoom();
     if (performance.now() - this.#reportedAt < REPORT_INTERVAL_MS) return;
     this.#reportedAt = performance.now();
     const detail =
@@ -63,16 +64,25 @@ export class Gate {
     this.#refused = 0;
   }
 
-  async #recover(surroundings: Surroundings): Promise<void> {
+  #waitForRoom(): void {
+    if (!this.#isClosed) this.#recovery ??= setInterval(() => this.#recover(), RECOVERY_INTERVAL_MS);
+  }
+
+  #stopWaiting(): void {
+    if (this.#recovery !== null) clearInterval(this.#recovery);
+    this.#recovery = null;
+  }
+
+  async #recover(): Promise<void> {
     const { budget, observe, renewListeners } = this.#options;
     if (!budget.admits()) return;
-    this.close();
+    this.#stopWaiting();
     try {
       await renewListeners();
       budget.askForRenewal();
     } catch (error) {
       observe({ event: "server.failed", error: `Could not listen again: ${error}`, stack: "" });
-      this.#recovery ??= setInterval(() => this.#recover(surroundings), RECOVERY_INTERVAL_MS);
+      this.#waitForRoom();
     }
   }
 }
