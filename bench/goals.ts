@@ -6,6 +6,7 @@ import type { FigureResult } from "./figure.ts";
 import { ROUTES } from "./hundred_routes.ts";
 import { atShare, SHARES } from "./latency.ts";
 import { PGBOUNCER } from "./peers.ts";
+import { ONE_ISOLATE } from "./queries.ts";
 import { named as underReload, reload, reloadOfBundles, WORKERS } from "./reload.ts";
 import { median, ratio } from "./report.ts";
 
@@ -93,10 +94,13 @@ const atMost = (title: string, limit: number, rest: Omit<Goal, "title" | "limit"
 });
 
 const query = { figure: "prepared", metric: "cpu", of: PGTLS };
+const oneIsolate = { ...query, of: ONE_ISOLATE };
 
 const GOALS: readonly Goal[] = [
   atMost("CPU a prepared query, next to PgBouncer", 1, { ...query, to: PGBOUNCER }),
   atMost("CPU a prepared query, next to stunnel", 0.6, { ...query, to: STUNNEL }),
+  atMost("CPU a prepared query, workers = 1, next to PgBouncer", 1, { ...oneIsolate, to: PGBOUNCER }),
+  atMost("CPU a prepared query, workers = 1, next to stunnel", 0.6, { ...oneIsolate, to: STUNNEL }),
   ...SHARES.map((share) =>
     atMost(`p99 at ${share.name} of the direct rate, next to PgBouncer`, 1.1, {
       figure: "latency",

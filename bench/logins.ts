@@ -103,4 +103,5 @@ async function reconnect({ programs, dir }: Stage, { mode, port, count }: Connec
 const USER = "alice";
 const PASSWORD = "correct-horse-battery-staple";
 
-const WARM_UP_CONNECTIONS = 200;
+// Until V8 has compiled what a login runs through, which takes longer where more of it is ours.
+const WARM_UP_CONNECTIONS = 1_000;

@@ -1,6 +1,6 @@
 /** CPU of the proxy for one query, and how many queries get through: prepared, simple and pipelined. */
 
-import { DIRECT, PGTLS, proxies, STUNNEL, through } from "./contestants.ts";
+import { DIRECT, PGTLS, pgtls, proxies, STUNNEL, through } from "./contestants.ts";
 import { type Contestant, cpuComparisons, type Figure } from "./figure.ts";
 import { HAPROXY, PGBOUNCER } from "./peers.ts";
 import { runPgbench, type Target } from "./programs.ts";
@@ -8,6 +8,9 @@ import type { ServerProcess } from "./process.ts";
 import type { Stage } from "./stage.ts";
 
 const PEERS = [STUNNEL, PGBOUNCER, HAPROXY];
+
+/** By default there is a worker for each CPU; PgBouncer is one thread, too. */
+export const ONE_ISOLATE = `${PGTLS}, workers = 1`;
 
 /** A kind of query. */
 interface Kind {
@@ -47,6 +50,7 @@ export const queries: readonly Figure[] = KINDS.map((kind) => ({
   ],
   comparisons: [
     ...cpuComparisons(PGTLS, PEERS),
+    ...cpuComparisons(ONE_ISOLATE, PEERS),
     ...[STUNNEL, PGBOUNCER, DIRECT].map((to) => ({ of: PGTLS, to, metric: "tps" })),
   ],
   open: (stage, stack) => open(kind, stage, stack),
@@ -58,7 +62,8 @@ async function open(kind: Kind, stage: Stage, stack: AsyncDisposableStack): Prom
     name: DIRECT,
     measure: async () => ({ tps: (await run(kind, stage, direct, stage.effort.querySeconds)).tps }),
   }];
-  for (const proxy of proxies(stage, PEERS)) {
+  const oneIsolate = pgtls(stage, ONE_ISOLATE, { config: () => ({ workers: 1 }) });
+  for (const proxy of [oneIsolate, ...proxies(stage, PEERS)]) {
     const server = stack.use(await proxy.start("plaintext"));
     const target = through(proxy, server);
     await run(kind, stage, target, WARM_UP_SECONDS);
